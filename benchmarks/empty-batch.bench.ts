@@ -1,0 +1,42 @@
+/** Question: what does a batch without records cost the driver?
+ *
+ * Read as: CPU time of the main thread alone, per batch: the allocation and its sync, a job with
+ * its tasks, the checkpoint, cleaning. Everything else that the driver does meanwhile (the status
+ * line once a second, watermarks) is in it, so it weighs more on long intervals. Linux only.
+ * @module */
+import { setTimeout as delay } from 'node:timers/promises';
+import { defineBenchmark } from './benchmark.ts';
+import { withEngine } from './engine-process.ts';
+import { mainThreadCpuMs } from './process-cost.ts';
+
+export const emptyBatch = defineBenchmark({
+  name: 'empty-batch',
+  question: 'What does a batch without records cost the driver?',
+  axes: { batchInterval: ['50ms', '200ms', '1s'] },
+  smokeAxes: { batchInterval: ['50ms'] },
+  seconds: 10,
+  metrics: {
+    driverCpuMs: { unit: 'ms CPU/batch', digits: 2 },
+    batches: { unit: 'batches', digits: 0 },
+  },
+  measure({ batchInterval }, { directory, seconds, isSmoke }) {
+    const flags = ['--batch-interval', batchInterval, '--checkpoint', 'engine'];
+    return withEngine({ pipeline: 'silent.pipeline.ts', flags, directory }, async (engine) => {
+      await engine.line('engine-started');
+      await delay(isSmoke ? 100 : 2_000);
+      const cpuBefore = mainThreadCpuMs(engine.pid);
+      const batchesBefore = engine.batches.length;
+      await delay(seconds * 1_000);
+      const cpuAfter = mainThreadCpuMs(engine.pid);
+      const batches = engine.batches.length - batchesBefore;
+      await engine.stop();
+      if (batches === 0 || engine.recordCount > 0) throw new Error('these are no empty batches');
+      return {
+        batches,
+        ...(cpuBefore === undefined || cpuAfter === undefined
+          ? {}
+          : { driverCpuMs: (cpuAfter - cpuBefore) / batches }),
+      };
+    });
+  },
+});

@@ -1,0 +1,139 @@
+/** The speed that the project promises itself, and whether this machine sees it.
+ *
+ * A floor is a number of one point of one benchmark. The floors were set for 2 cores; on a machine
+ * that is busy or smaller the ratios still mean something, the absolute numbers do not. They are in
+ * no test. @module */
+import { isAt } from './benchmark.ts';
+import type { AxisValue, Benchmark } from './benchmark.ts';
+import { emptyBatch } from './empty-batch.bench.ts';
+import type { BenchmarkResult, PointResult } from './harness.ts';
+import { memory } from './memory.bench.ts';
+import { pipelineThroughput } from './pipeline-throughput.bench.ts';
+import { numberText, table } from './report.ts';
+import { startUp } from './start-up.bench.ts';
+
+interface Floor {
+  readonly what: string;
+  readonly benchmark: Benchmark;
+  readonly where: Readonly<Record<string, AxisValue>>;
+  /** A metric of the benchmark, or `ratio`: to the baseline of the same run. */
+  readonly metric: string;
+  /** In the metric's own unit, undivided. */
+  readonly atLeast?: number;
+  readonly atMost?: number;
+}
+
+const SPEED = { blockInterval: '200ms', wal: 'sync' };
+/** How much of the memory allowance a run may gain in its second half and still be called flat. */
+const RISE_BYTES_MAX = 25e6;
+
+export const FLOORS: readonly Floor[] = [
+  ...['200ms', '1s'].flatMap((batchInterval): Floor[] => {
+    const count = { pipeline: 'filter-count', batchInterval, ...SPEED };
+    const words = { pipeline: 'word-count', batchInterval, ...SPEED };
+    const common = { benchmark: pipelineThroughput, metric: 'recordsPerSecond' };
+    const name = `batches of ${batchInterval}, synced log`;
+    return [
+      { ...common, what: `filter + count, ${name}`, where: count, atLeast: 3e6 },
+      { ...common, what: `… to the log off`, where: count, metric: 'ratio', atLeast: 0.6 },
+      { ...common, what: `word count, ${name}`, where: words, atLeast: 0.6e6 },
+    ];
+  }),
+  ...['filter-count', 'word-count'].flatMap((pipeline): Floor[] => {
+    const where = { pipeline, batchInterval: '1s', memoryMiB: 512 };
+    const common = { benchmark: memory, where };
+    return [
+      { ...common, what: `memory, ${pipeline}`, metric: 'overBytes', atMost: 250e6 },
+      { ...common, what: `… and flat`, metric: 'riseBytes', atMost: RISE_BYTES_MAX },
+    ];
+  }),
+  ...['200ms', '1s'].map((batchInterval) => ({
+    what: `empty batch, every ${batchInterval}`,
+    benchmark: emptyBatch,
+    where: { batchInterval },
+    metric: 'driverCpuMs',
+    atMost: 5,
+  })),
+  ...['fresh', 'http'].map((start) => ({
+    what: `start, ${start}`,
+    benchmark: startUp,
+    where: { start },
+    metric: 'startMs',
+    atMost: 1_000,
+  })),
+];
+
+/** The benchmarks that the floors need, each once. */
+export function benchmarksOfFloors(): Benchmark[] {
+  return [...new Set(FLOORS.map(({ benchmark }) => benchmark))];
+}
+
+/** Whether a point has to be measured: for a floor, or as the baseline of one. */
+export function isNeeded(
+  benchmark: Benchmark,
+  point: Readonly<Record<string, AxisValue>>,
+): boolean {
+  return FLOORS.some((floor) => {
+    if (floor.benchmark !== benchmark) return false;
+    if (isAt(point, floor.where)) return true;
+    const base = benchmark.baseline?.of(floor.where);
+    return floor.metric === 'ratio' && base !== undefined && isAt(point, base);
+  });
+}
+
+export interface FloorsReport {
+  readonly text: string;
+  readonly isMet: boolean;
+}
+
+/** A line per floor: what is wanted, the median, whether that is met, and the command. */
+export function floorsReport(results: ReadonlyMap<string, BenchmarkResult>): FloorsReport {
+  let isMet = true;
+  const rows = FLOORS.map((floor) => {
+    const measured = medianOf(floor, results.get(floor.benchmark.name)?.points ?? []);
+    const verdict = verdictOf(floor, measured);
+    if (verdict !== 'met') isMet = false;
+    const shown = measured === undefined ? 'not measured' : shownValue(floor, measured);
+    return [floor.what, wantedText(floor), shown, verdict, commandOf(floor)];
+  });
+  const head = ['floor', 'wanted', 'measured', '', 'command'];
+  return { text: table([head, ...rows]).join('\n'), isMet };
+}
+
+function medianOf(floor: Floor, points: readonly PointResult[]): number | undefined {
+  const found = points.find(({ point }) => isAt(point, floor.where));
+  const spread = floor.metric === 'ratio' ? found?.ratio : found?.summary[floor.metric];
+  return spread?.median;
+}
+
+function verdictOf(floor: Floor, value: number | undefined): 'met' | 'NOT MET' | '' {
+  if (value === undefined) return '';
+  const { atLeast = -Infinity, atMost = Infinity } = floor;
+  return value >= atLeast && value <= atMost ? 'met' : 'NOT MET';
+}
+
+function wantedText(floor: Floor): string {
+  const { atLeast, atMost } = floor;
+  return atLeast === undefined
+    ? `≤ ${shownValue(floor, atMost ?? Infinity)}`
+    : `≥ ${shownValue(floor, atLeast)}`;
+}
+
+function shownValue({ benchmark, metric }: Floor, value: number): string {
+  if (metric === 'ratio') return value.toFixed(2);
+  const form = benchmark.metrics[metric];
+  if (form === undefined) throw new Error(`${benchmark.name} does not measure ${metric}`);
+  return `${numberText(value, form)} ${form.unit}`;
+}
+
+function commandOf({ benchmark, where, metric }: Floor): string {
+  const wanted = metric === 'ratio' ? withoutWal(where) : where;
+  const points = Object.entries(wanted).map(([name, value]) => `${name}=${value}`);
+  const minutes = benchmark === memory ? ' --minutes 10' : '';
+  return `npm run bench -- --only ${benchmark.name} --where ${points.join(',')}${minutes}`;
+}
+
+/** A ratio needs the baseline too. */
+function withoutWal(where: Floor['where']): Floor['where'] {
+  return Object.fromEntries(Object.entries(where).filter(([name]) => name !== 'wal'));
+}

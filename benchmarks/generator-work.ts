@@ -1,0 +1,15 @@
+/** What the pipelines do with the lines of `generatorStream`: shared with generator-check.ts, which
+ * knows what must come out. Part of each pipeline's bundle. @module */
+
+/** As in the floors: 100 bytes, which is about 20 words. */
+export const RECORD_BYTES = 100;
+
+/** Looks through most of a line, and passes about one in five. */
+export function isSelected(line: string): boolean {
+  return line.includes('w77');
+}
+
+/** Of a word `w0` … `w999`: makes a sum over counts depend on each of them. */
+export function wordWeight(word: string): number {
+  return Number(word.slice(1)) + 1;
+}

@@ -1,0 +1,103 @@
+/** Question: how many records a second go through the whole engine, and what does the log cost?
+ *
+ * Read as: M records/s relative to `wal=off` OF THE SAME RUN; absolute numbers are the machine's.
+ * CPU per record is steadier than speed where other work runs beside; how many cores that took
+ * stands in the last column. Each count is checked.
+ * @module */
+import { setTimeout as delay } from 'node:timers/promises';
+import { defineBenchmark } from './benchmark.ts';
+import type { Conditions, Sample } from './benchmark.ts';
+import { withEngine } from './engine-process.ts';
+import type { EngineProcess } from './engine-process.ts';
+import { checkOutput } from './generator-check.ts';
+import { cpuMs, machineCpuMs } from './process-cost.ts';
+
+/** Until the compiler has seen the hot loops, and the first spare segments are there. */
+const WARM_UP_MS = 2_000;
+
+export const pipelineThroughput = defineBenchmark({
+  name: 'pipeline-throughput',
+  question: 'How many records a second go through the whole engine, and what does the log cost?',
+  axes: {
+    pipeline: ['filter-count', 'word-count'],
+    batchInterval: ['200ms', '1s'],
+    blockInterval: ['50ms', '200ms'],
+    wal: ['off', 'flush', 'sync'],
+  },
+  smokeAxes: {
+    pipeline: ['filter-count', 'word-count'],
+    batchInterval: ['200ms'],
+    blockInterval: ['200ms'],
+    wal: ['off', 'sync'],
+  },
+  // At full speed blocks are cut by size: one short block interval is enough to show it.
+  isWanted: ({ pipeline, batchInterval, blockInterval, wal }) =>
+    blockInterval === '200ms' ||
+    (pipeline === 'filter-count' && batchInterval === '200ms' && wal !== 'flush'),
+  seconds: 10,
+  metrics: {
+    recordsPerSecond: { unit: 'M records/s', digits: 2, divisor: 1e6 },
+    cpuNsPerRecord: { unit: 'ns CPU/record', digits: 0 },
+    syncMsP99: { unit: 'ms sync p99', digits: 1 },
+    otherCores: { unit: 'cores taken by others', digits: 2 },
+  },
+  baseline: {
+    metric: 'recordsPerSecond',
+    of: (point) => (point.wal === 'off' ? undefined : { ...point, wal: 'off' }),
+  },
+  measure({ pipeline, batchInterval, blockInterval, wal }, conditions) {
+    const flags = ['--batch-interval', batchInterval, '--block-interval', blockInterval];
+    const { directory, isSmoke } = conditions;
+    if (isSmoke) flags.push('--memory', '64MiB'); // small batches, so that some end in time
+    return withEngine(
+      {
+        pipeline: `${pipeline}.pipeline.ts`,
+        flags: [...flags, '--wal', wal, '--checkpoint', 'engine'],
+        directory,
+      },
+      async (engine) => {
+        const sample = await measureSpeed(engine, conditions);
+        await engine.stop();
+        checkOutput(pipeline, engine);
+        return sample;
+      },
+    );
+  },
+});
+
+/** Speed between two completions of batches: batches run one after the other, so what was completed
+ * between two completions was done between them. */
+async function measureSpeed(engine: EngineProcess, conditions: Conditions): Promise<Sample> {
+  await engine.line('engine-started');
+  await delay(conditions.isSmoke ? 300 : WARM_UP_MS);
+  const fromMs = Date.now();
+  const cpuBefore = cpuMs(engine.pid);
+  const machineBefore = machineCpuMs();
+  const countBefore = engine.recordCount;
+  await delay(conditions.seconds * 1_000);
+  const toMs = Date.now();
+  const cpuAfter = cpuMs(engine.pid);
+  const machineAfter = machineCpuMs();
+  const during = engine.batches.filter(({ atMs }) => atMs >= fromMs && atMs <= toMs);
+  const [first, ...rest] = during;
+  const last = rest.at(-1);
+  if (first === undefined || last === undefined) throw new Error('fewer than two batches ended');
+  const records = rest.reduce((sum, batch) => sum + batch.recordCount, 0);
+  const recordsPerSecond = records / ((last.atMs - first.atMs) / 1_000);
+  const sync = engine.lines.findLast(({ syncMsP99 }) => syncMsP99 !== undefined)?.['syncMsP99'];
+  const cpu = difference(cpuBefore, cpuAfter);
+  const machineCpu = difference(machineBefore, machineAfter);
+  const counted = engine.recordCount - countBefore;
+  return {
+    recordsPerSecond,
+    ...(cpu === undefined ? {} : { cpuNsPerRecord: (cpu * 1e6) / counted }),
+    ...(sync === undefined ? {} : { syncMsP99: Number(sync) }),
+    ...(cpu === undefined || machineCpu === undefined
+      ? {}
+      : { otherCores: (machineCpu - cpu) / (toMs - fromMs) }),
+  };
+}
+
+function difference(before: number | undefined, after: number | undefined): number | undefined {
+  return before === undefined || after === undefined ? undefined : after - before;
+}

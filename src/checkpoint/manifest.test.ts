@@ -1,0 +1,84 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { MillraceError } from '../core/errors.ts';
+import { crc32 } from '../serde/crc32.ts';
+import type { Disk } from '../wal/disk.ts';
+import { nodeDisk } from '../wal/node-disk.ts';
+import { readManifest, writeManifest } from './manifest.ts';
+import type { Manifest } from './manifest.ts';
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'millrace-manifest-'));
+});
+afterEach(() => {
+  rmSync(root, { recursive: true, force: true });
+});
+
+async function codeOf(failing: Promise<unknown>): Promise<string> {
+  const outcome = await failing.catch((error: unknown) => error);
+  return outcome instanceof MillraceError ? outcome.code : `no MillraceError: ${String(outcome)}`;
+}
+
+describe('MANIFEST', () => {
+  const manifest: Manifest = {
+    formatVersion: 1,
+    logId: '0123456789abcdef0123456789abcdef',
+    pipelineName: 'wörd "count"\n',
+    epoch: 3,
+  };
+  const place = (): { disk: Disk; directory: string } => ({ disk: nodeDisk, directory: root });
+  const path = (): string => join(root, 'MANIFEST');
+
+  it('is absent at first, then what was written last', async () => {
+    expect(await readManifest(place())).toBeUndefined();
+    expect(await readManifest({ ...place(), directory: join(root, 'none') })).toBeUndefined();
+    await writeManifest(place(), manifest);
+    await writeManifest(place(), { ...manifest, epoch: 4 });
+    expect(await readManifest(place())).toEqual({ ...manifest, epoch: 4 });
+    expect(readdirSync(root)).toEqual(['MANIFEST']);
+  });
+
+  it('survives a process that died while writing it', async () => {
+    await writeManifest(place(), manifest);
+    writeFileSync(`${path()}.tmp`, 'half');
+    expect(await readManifest(place())).toEqual(manifest);
+    await writeManifest(place(), { ...manifest, epoch: 4 });
+    expect((await readManifest(place()))?.epoch).toBe(4);
+  });
+
+  it('is refused when any byte differs, is missing or added', async () => {
+    await writeManifest(place(), manifest);
+    const sound = readFileSync(path());
+    for (let at = 0; at < sound.byteLength; at += 1) {
+      const bytes = Buffer.from(sound);
+      bytes[at] = (bytes[at] ?? 0) ^ 1;
+      writeFileSync(path(), bytes);
+      expect(await codeOf(readManifest(place()))).toBe('CHECKPOINT_CORRUPT');
+    }
+    for (const bytes of [sound.subarray(0, 30), Buffer.alloc(0), Buffer.concat([sound, sound])]) {
+      writeFileSync(path(), bytes);
+      expect(await codeOf(readManifest(place()))).toBe('CHECKPOINT_CORRUPT');
+    }
+  });
+
+  it.each([
+    ['{"formatVersion":2,"other":true}', 'FORMAT_UNKNOWN'],
+    ['{"formatVersion":1,"logId":"short","pipelineName":"a","epoch":1}', 'CHECKPOINT_CORRUPT'],
+    ['[]', 'CHECKPOINT_CORRUPT'],
+    ['null', 'CHECKPOINT_CORRUPT'],
+    ['no JSON', 'CHECKPOINT_CORRUPT'],
+  ])('with a right CRC, %s is %s', async (json, code) => {
+    const crc = crc32(Buffer.from(json)).toString(16).padStart(8, '0');
+    writeFileSync(path(), `${json}\ncrc32 ${crc}\n`);
+    expect(await codeOf(readManifest(place()))).toBe(code);
+  });
+
+  it('is never written with a wrong field', async () => {
+    expect(await codeOf(writeManifest(place(), { ...manifest, epoch: 0 }))).toBe(
+      'BROKEN_INVARIANT',
+    );
+  });
+});

@@ -1,0 +1,120 @@
+/** Engine events in words, and how loud each is. Pure.
+ * @module */
+import type { EngineEvent } from '../core/events.ts';
+import type { LogLevel } from './talk.ts';
+
+export function eventLevel(event: EngineEvent): LogLevel {
+  switch (event.type) {
+    case 'batch-submitted':
+    case 'batch-completed':
+    case 'checkpoint-written':
+      return 'debug';
+    case 'engine-started':
+    case 'engine-recovered':
+    case 'engine-stopping':
+    case 'receiver-started':
+    case 'receiver-ended':
+      return 'info';
+    case 'receiver-error':
+    case 'receiver-restarting':
+    case 'executor-died':
+    case 'task-failed':
+    case 'checkpoint-skipped':
+    case 'blocks-lost':
+    case 'warning':
+      return 'warn';
+    default:
+      return event satisfies never;
+  }
+}
+
+/** One sentence without a newline at its end. */
+export function eventText(event: EngineEvent): string {
+  switch (event.type) {
+    case 'engine-started':
+    case 'engine-recovered':
+    case 'engine-stopping':
+      return engineText(event);
+    case 'receiver-started':
+      return event.address === undefined
+        ? `receiver ${receiver(event)} has started`
+        : `receiver ${receiver(event)} takes records at ${event.address}`;
+    case 'receiver-ended':
+      return `receiver ${receiver(event)}: its source has ended`;
+    case 'receiver-error':
+      return `receiver ${receiver(event)}: ${event.message}${because(event.error)}`;
+    case 'receiver-restarting':
+      return `receiver ${receiver(event)} restarts in ${event.delayMs} ms: ${event.reason}`;
+    case 'executor-died':
+      return `${event.executor} died: ${event.error}; it is replaced`;
+    case 'batch-submitted':
+      return (
+        `batch ${event.batchTimeMs} submitted: ${counted(event.recordCount, 'record')} in ` +
+        counted(event.blockCount, 'block')
+      );
+    case 'batch-completed':
+      return (
+        `batch ${event.batchTimeMs} completed: ${counted(event.recordCount, 'record')}, ` +
+        `scheduling delay ${rounded(event.schedulingDelayMs)} ms, ` +
+        `processing ${rounded(event.processingMs)} ms`
+      );
+    case 'task-failed':
+      return `try ${event.attempt + 1} of a task of ${event.outputId} failed: ${event.error}`;
+    case 'checkpoint-written':
+      return `checkpoint ${event.seq} written (${event.bytes} bytes)`;
+    case 'checkpoint-skipped':
+      return `checkpoint ${event.path} is not used: ${event.reason}`;
+    case 'blocks-lost':
+      return (
+        `batch ${event.batchTimeMs} runs without ${counted(event.recordCount, 'record')} that ` +
+        'were not synced before the last process died'
+      );
+    case 'warning':
+      return event.message;
+    default:
+      return event satisfies never;
+  }
+}
+
+type LifeEvent = Extract<EngineEvent, { readonly type: `engine-${string}` }>;
+
+function engineText(event: LifeEvent): string {
+  switch (event.type) {
+    case 'engine-started':
+      return (
+        `pipeline ${event.pipeline} takes records: durability ${event.durability}, ` +
+        `${event.directory ?? 'no checkpoint directory'}, epoch ${event.epoch}, ` +
+        `started in ${event.startMs} ms`
+      );
+    case 'engine-recovered': {
+      const tails = event.tornTails.length === 0 ? '' : `; torn: ${event.tornTails.join(', ')}`;
+      return (
+        `recovered ${counted(event.blocks, 'block')} and ` +
+        `${counted(event.batches, 'unfinished batch', 'unfinished batches')}; ` +
+        `blocks adopted ${event.adopted}, dropped for their source to send again ` +
+        `${event.dropped}${tails}`
+      );
+    }
+    case 'engine-stopping':
+      return `stopping: ${event.reason}`;
+    default:
+      return event satisfies never;
+  }
+}
+
+/** `3 records`, `1 record`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString('en-US')} ${count === 1 ? one : many}`;
+}
+
+function receiver(event: { readonly streamId: string; readonly receiverIndex: number }): string {
+  return `${event.streamId}/${event.receiverIndex}`;
+}
+
+function because(error: string | undefined): string {
+  return error === undefined ? '' : `: ${error}`;
+}
+
+function rounded(ms: number): number {
+  return Math.round(ms * 10) / 10;
+}

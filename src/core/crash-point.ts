@@ -1,0 +1,35 @@
+/** Named places of the protocols where a test may kill the process. Unarmed they cost one compare.
+ *
+ * Each step R0…R9 of docs/ARCHITECTURE.md has a place just before it and one just after. A plan is
+ * data: it arrives in `workerData` or from the harness that starts the driver, never from the
+ * environment. Armed once per thread; the process dies by SIGKILL, as a power cut would do it.
+ * @module */
+
+export type CrashStep =
+  | `R${0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9}.${'before' | 'after'}`
+  | 'recovery.verdict'
+  | 'recovery.rewrite'
+  | 'recovery.replay'
+  | 'recovery.adopt';
+
+export interface CrashPlan {
+  readonly step: CrashStep;
+  /** Which passing of that step in this thread kills, from 1. */
+  readonly occurrence: number;
+}
+
+let armed: CrashPlan | undefined;
+let passed = 0;
+
+/** Arms this thread. `undefined` disarms. */
+export function armCrash(plan: CrashPlan | undefined): void {
+  armed = plan;
+  passed = 0;
+}
+
+/** Marks that this thread is at `step` now. */
+export function reached(step: CrashStep): void {
+  if (armed === undefined || armed.step !== step) return;
+  passed += 1;
+  if (passed === armed.occurrence) process.kill(process.pid, 'SIGKILL');
+}

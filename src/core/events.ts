@@ -1,0 +1,103 @@
+/** What happens in the engine, as typed events: logs, the status line and tests read these.
+ *
+ * Events tell, they never decide: a listener that throws is the listener's problem and is reported,
+ * the engine goes on. Emitted on the driver, in order. @module */
+import type { BatchTimeMs, StreamId } from './ids.ts';
+
+export type EngineEvent =
+  | {
+      readonly type: 'engine-started';
+      readonly pipeline: string;
+      readonly durability: string;
+      readonly directory: string | null;
+      readonly epoch: number;
+      readonly startMs: number;
+    }
+  | {
+      readonly type: 'engine-recovered';
+      readonly blocks: number;
+      readonly batches: number;
+      readonly adopted: number;
+      readonly dropped: number;
+      readonly tornTails: readonly string[];
+    }
+  | { readonly type: 'engine-stopping'; readonly reason: string }
+  | {
+      readonly type: 'receiver-started';
+      readonly streamId: StreamId;
+      readonly receiverIndex: number;
+      /** Where it can be reached, if it listens. */
+      readonly address?: string;
+    }
+  | { readonly type: 'receiver-ended'; readonly streamId: StreamId; readonly receiverIndex: number }
+  | {
+      readonly type: 'receiver-error';
+      readonly streamId: StreamId;
+      readonly receiverIndex: number;
+      readonly message: string;
+      readonly error?: string;
+    }
+  | {
+      readonly type: 'receiver-restarting';
+      readonly streamId: StreamId;
+      readonly receiverIndex: number;
+      readonly reason: string;
+      readonly delayMs: number;
+    }
+  | { readonly type: 'executor-died'; readonly executor: string; readonly error: string }
+  | {
+      readonly type: 'batch-submitted';
+      readonly batchTimeMs: BatchTimeMs;
+      readonly recordCount: number;
+      readonly blockCount: number;
+    }
+  | {
+      readonly type: 'batch-completed';
+      readonly batchTimeMs: BatchTimeMs;
+      readonly recordCount: number;
+      /** From its batch time to the start of its first job. */
+      readonly schedulingDelayMs: number;
+      readonly processingMs: number;
+    }
+  | {
+      readonly type: 'task-failed';
+      readonly batchTimeMs: BatchTimeMs;
+      readonly outputId: string;
+      readonly attempt: number;
+      readonly error: string;
+    }
+  | { readonly type: 'checkpoint-written'; readonly seq: number; readonly bytes: number }
+  | { readonly type: 'checkpoint-skipped'; readonly path: string; readonly reason: string }
+  | {
+      readonly type: 'blocks-lost';
+      readonly batchTimeMs: BatchTimeMs;
+      readonly recordCount: number;
+    }
+  | { readonly type: 'warning'; readonly message: string };
+
+export type EngineListener = (event: EngineEvent) => void;
+
+export class EventBus {
+  readonly #listeners = new Set<EngineListener>();
+
+  /** @returns a function that removes the listener. */
+  subscribe(listener: EngineListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Calls every listener now. One that throws is removed, and the others hear of it. */
+  emit(event: EngineEvent): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(event);
+      } catch (error) {
+        this.#listeners.delete(listener);
+        this.emit({
+          type: 'warning',
+          message: `a listener threw and was removed: ${String(error)}`,
+        });
+      }
+    }
+  }
+}

@@ -1,0 +1,40 @@
+/** The options of a pipeline as its author writes them. Checked and completed in options.ts.
+ * @module */
+import type { Duration } from './duration.ts';
+
+/** Options of `definePipeline`. Flags of the command line win over them. */
+export interface PipelineOptions {
+  /** Names the pipeline in its directory, logs and messages: letters, digits, `.`, `_`, `-`. */
+  readonly name: string;
+  /** How often a batch is cut, 10 ms to 24 hours. @defaultValue 1 second */
+  readonly batchInterval?: Duration;
+  /** How often a receiver cuts a block; divides the batch interval, at least 5 ms.
+   * @defaultValue 200 milliseconds, or less where that does not divide the batch interval */
+  readonly blockInterval?: Duration;
+  /** Task threads, 1 to 256. @defaultValue the number of cores */
+  readonly executors?: number;
+  /** Receiver threads, 1 to 64. @defaultValue one per input with receivers, at most 4 */
+  readonly receiverExecutors?: number;
+  /** Directory of logs and checkpoints; `false`: none, then nothing survives the process.
+   * @defaultValue `./.millrace/<name>` */
+  readonly checkpointDir?: string | false;
+  /** What an acknowledgement means. @defaultValue `sync`; `off` without a checkpoint directory */
+  readonly durability?: 'sync' | 'flush' | 'off';
+  /** Shared memory for blocks, in bytes or as `'64MiB'`, 16 MiB to 4 GiB. @defaultValue 512 MiB */
+  readonly memory?: number | string;
+  /** Shortest time between two checkpoints. @defaultValue the batch interval */
+  readonly checkpointInterval?: Duration;
+  /** Tries of a task before its batch fails, 1 to 100. @defaultValue 4 */
+  readonly maxTaskFailures?: number;
+  /** How long a graceful stop may take. @defaultValue 60 seconds */
+  readonly gracefulStopTimeout?: Duration;
+  /** A block is cut when it holds this much, 4 KiB to 16 MiB; at most 1/16 of `memory` and 1/8 of
+   * `receiverSegmentBytes`. @defaultValue 1 MiB, or less where these are small */
+  readonly blockBytesMax?: number | string;
+  /** Idempotency keys that each input remembers, the newest ones. @defaultValue 100,000 */
+  readonly idempotencyKeysMax?: number;
+  /** Length of one file of a receiver log, a multiple of 4 KiB. @defaultValue 64 MiB */
+  readonly receiverSegmentBytes?: number | string;
+  /** Length of one file of the driver log, a multiple of 4 KiB. @defaultValue 16 MiB */
+  readonly driverSegmentBytes?: number | string;
+}

@@ -1,0 +1,145 @@
+/** Runs the stages of one batch: R5. Owns the shuffle pieces of the batch, from their writing to
+ * their end. Shuffles are computed once, whichever outputs read them. Knows no output semantics
+ * (output-runner.ts) and no schedule (batch-scheduler.ts). @module */
+import type { BlockArena } from '../blocks/block-arena.ts';
+import type { BlockInfo, SharedBytes } from '../blocks/block-ref.ts';
+import { freeShared } from '../blocks/shared-store.ts';
+import { assert, present } from '../core/assert.ts';
+import type { EventBus } from '../core/events.ts';
+import type { StreamId } from '../core/ids.ts';
+import { expandStage, planJob } from '../dstream/batch-plan.ts';
+import type { ExpansionContext, JobPlan, ShuffleMapStage } from '../dstream/batch-plan.ts';
+import type { Graph } from '../dstream/graph.ts';
+import type { Leaf, TaskAction, TaskValue } from '../dstream/task-spec.ts';
+import type { BlockMemory } from './block-memory.ts';
+import type { TaskScheduler } from './task-scheduler.ts';
+import type { BatchShare, InputShare } from './tracker-state.ts';
+
+export interface BatchExecutionServices {
+  readonly graph: Graph;
+  readonly tasks: TaskScheduler;
+  readonly arena: BlockArena;
+  readonly memory: BlockMemory;
+  readonly events: EventBus;
+}
+
+type Pieces = readonly (readonly (SharedBytes | null)[])[];
+
+export class BatchExecution {
+  readonly share: BatchShare;
+  readonly #services: BatchExecutionServices;
+  readonly #shuffles = new Map<string, Promise<Pieces>>();
+  readonly #finished = new Map<string, Pieces>();
+  readonly #leaves = new Map<StreamId, readonly Leaf[]>();
+
+  constructor(share: BatchShare, services: BatchExecutionServices) {
+    this.share = share;
+    this.#services = services;
+    for (const input of share.inputs) this.#leaves.set(input.streamId, this.#leavesOf(input));
+  }
+
+  /** Runs what `outputId` needs, then `action` on each partition of its result.
+   * @returns the values in partition order. */
+  async runJob(outputId: string, action: TaskAction): Promise<readonly TaskValue[]> {
+    const plan = planJob(this.#services.graph, outputId);
+    await this.#runShuffles(plan);
+    return this.#runStage(plan.result, { outputId, action });
+  }
+
+  /** Frees the shuffle pieces. No task of this batch may be running. */
+  close(): void {
+    for (const pieces of this.#finished.values()) {
+      for (const piece of pieces.flat()) {
+        if (piece !== null) freeShared(this.#services.arena, piece);
+      }
+    }
+    this.#finished.clear();
+    this.#shuffles.clear();
+  }
+
+  async #runShuffles(plan: JobPlan): Promise<void> {
+    for (const stage of plan.shuffles) {
+      const { shuffleId } = stage;
+      let running = this.#shuffles.get(shuffleId);
+      if (running === undefined) {
+        running = this.#runShuffle(stage, plan.outputId);
+        this.#shuffles.set(shuffleId, running);
+      }
+      await running;
+    }
+  }
+
+  async #runShuffle(stage: ShuffleMapStage, outputId: string): Promise<Pieces> {
+    const { shuffleId, partitions = this.share.partitions } = stage;
+    const action: TaskAction = { kind: 'shuffle-write', shuffleId, partitions };
+    const values = await this.#runStage(stage, { outputId, action });
+    const pieces = values.map((value) => {
+      assert(value.kind === 'shuffle-write', 'a map task answered something else');
+      return value.pieces;
+    });
+    this.#finished.set(shuffleId, pieces);
+    return pieces;
+  }
+
+  #runStage(
+    stage: Pick<ShuffleMapStage, 'branches'>,
+    { outputId, action }: { readonly outputId: string; readonly action: TaskAction },
+  ): Promise<readonly TaskValue[]> {
+    const context: ExpansionContext = {
+      defaultPartitions: this.share.partitions,
+      leavesOf: (streamId) => this.#leaves.get(streamId) ?? [],
+      piecesOf: (shuffleId) => present(this.#finished.get(shuffleId), `shuffle ${shuffleId}`),
+    };
+    const { batchTimeMs } = this.share;
+    return this.#services.tasks.runStage(
+      expandStage(stage, context).map(({ leaf, via }, partition) => ({
+        batchTimeMs,
+        outputId,
+        partition,
+        leaf,
+        via,
+        action,
+      })),
+    );
+  }
+
+  #leavesOf(input: InputShare): readonly Leaf[] {
+    const { streamId } = input;
+    switch (input.kind) {
+      case 'blocks':
+        return input.groups.map((group) => ({
+          kind: 'blocks',
+          streamId,
+          blocks: this.#locate(group.map((i) => present(input.blocks[i], 'a block of a group'))),
+        }));
+      case 'files':
+        return input.files.map((file) => ({ kind: 'files', streamId, files: [file] }));
+      case 'queue': {
+        const { queueIndex, slices } = input;
+        if (queueIndex === null) return [];
+        return Array.from({ length: slices }, (_, slice) => ({
+          kind: 'queue',
+          streamId,
+          queueIndex,
+          slice,
+          slices,
+        }));
+      }
+    }
+  }
+
+  /** Blocks without a log are gone with the process that held them: said, and run without. */
+  #locate(blocks: readonly BlockInfo[]) {
+    let lostRecords = 0;
+    const found = blocks.flatMap((block) => {
+      const ref = this.#services.memory.locate(block);
+      if (ref === undefined) lostRecords += block.recordCount;
+      return ref === undefined ? [] : [ref];
+    });
+    if (lostRecords > 0) {
+      const { batchTimeMs } = this.share;
+      this.#services.events.emit({ type: 'blocks-lost', batchTimeMs, recordCount: lostRecords });
+    }
+    return found;
+  }
+}

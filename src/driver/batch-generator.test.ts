@@ -1,0 +1,287 @@
+/** @module */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { LINES, blockOf, queued } from '../../test/support/block-samples.ts';
+import { graphOf } from '../../test/support/inline-driver.ts';
+import { InlinePool } from '../../test/support/inline-pool.ts';
+import { ManualClock } from '../../test/support/manual-clock.ts';
+import { settle } from '../../test/support/receiver-side.ts';
+import { BlockArena } from '../blocks/block-arena.ts';
+import { EventBus } from '../core/events.ts';
+import type { Lsn, WallMs } from '../core/ids.ts';
+import { msgpackCodec } from '../serde/msgpack-codec.ts';
+import { BatchGenerator, UNFINISHED_BATCHES_MAX } from './batch-generator.ts';
+import { BatchScheduler } from './batch-scheduler.ts';
+import { BlockMemory } from './block-memory.ts';
+import { BlockTracker } from './block-tracker.ts';
+import { OutputRunner } from './output-runner.ts';
+import { TaskScheduler } from './task-scheduler.ts';
+import { emptyTrackerState } from './tracker-state.ts';
+
+const INTERVAL_MS = 1_000;
+
+/** Somebody sets the wall clock; timers go on. */
+class SettableClock extends ManualClock {
+  offsetMs = 0;
+
+  override wallMs(): WallMs {
+    return (super.wallMs() + this.offsetMs) as WallMs;
+  }
+}
+
+let clock: SettableClock;
+let tracker: BlockTracker;
+let generator: BatchGenerator;
+let allocations: number;
+let failures: string[];
+let warnings: string[];
+/** What the driver log does with an append. */
+let appended: () => Promise<void>;
+/** What the only output waits for. */
+let output: Promise<void>;
+let nextSeq: number;
+
+beforeEach(() => {
+  clock = new SettableClock(10_250);
+  allocations = 0;
+  failures = [];
+  warnings = [];
+  nextSeq = 0;
+  appended = () => Promise.resolve();
+  output = Promise.resolve();
+  const graph = graphOf((ssc) =>
+    ssc.socketTextStream('h', 1, { id: LINES }).foreachBatch(() => output),
+  );
+  const events = new EventBus();
+  events.subscribe((event) => {
+    if (event.type === 'warning') warnings.push(event.message);
+  });
+  let lsn = 0;
+  tracker = new BlockTracker(0 as Lsn, {
+    state: emptyTrackerState(10),
+    log: {
+      async append() {
+        await appended();
+        lsn += 1;
+        return { lsn: lsn as Lsn };
+      },
+    },
+    codec: msgpackCodec,
+    isCurrent: () => true,
+    onRegistered: () => {},
+  });
+  const arena = BlockArena.create(1024 * 1024);
+  const pool = new InlinePool(graph, arena);
+  const memory = new BlockMemory(arena, { directory: undefined, lastLsn: new Map() });
+  const logId = 'no log';
+  const onFailed = (error: Error): void => void failures.push(error.message);
+  const scheduler = new BatchScheduler({
+    graph,
+    clock,
+    events,
+    outputs: new OutputRunner({ graph, arena, codec: msgpackCodec, logId, printLine: () => {} }),
+    execution: {
+      graph,
+      tasks: new TaskScheduler({ pool, events, maxTaskFailures: 1 }),
+      arena,
+      memory,
+      events,
+    },
+    onCompleted: () => {},
+    onFailed,
+  });
+  generator = new BatchGenerator({
+    graph,
+    clock,
+    events,
+    tracker,
+    scheduler,
+    batchIntervalMs: INTERVAL_MS,
+    executors: 2,
+    shareBytesMax: 20_000,
+    codeHash: 'c',
+    onAllocated: () => (allocations += 1),
+    onFailed,
+  });
+});
+
+async function advance(ms: number): Promise<void> {
+  clock.advance(ms);
+  await settle();
+}
+
+/** A block arrives and is registered. */
+async function receive(): Promise<void> {
+  const block = blockOf(nextSeq, { durability: 'off' });
+  nextSeq += 1;
+  expect(await tracker.add(block)).toEqual({ kind: 'added' });
+}
+
+/** Allocated batches: time and number of blocks. */
+function batches(): [number, number][] {
+  return [...tracker.state.batches.values()].map(({ share }) => {
+    const [input] = share.inputs;
+    return [share.batchTimeMs, input?.kind === 'blocks' ? input.blocks.length : -1];
+  });
+}
+
+describe('a tick', () => {
+  it('comes at each multiple of the batch interval, also when nothing was received', async () => {
+    generator.start();
+    expect(clock.pendingMs).toEqual([750]);
+    await receive();
+    await advance(750);
+    await advance(999);
+    expect(batches()).toEqual([[11_000, 1]]);
+    await advance(1);
+    expect(batches()).toEqual([
+      [11_000, 1],
+      [12_000, 0],
+    ]);
+    expect(allocations).toBe(2);
+  });
+
+  it('takes what was registered before it, and leaves the rest for the next', async () => {
+    generator.start();
+    await receive();
+    await receive();
+    await advance(750);
+    await receive();
+    await advance(INTERVAL_MS);
+    expect(batches()).toEqual([
+      [11_000, 2],
+      [12_000, 1],
+    ]);
+    expect(queued(tracker.state)).toEqual([]);
+  });
+
+  it('on the grid itself begins a whole interval', () => {
+    clock.advance(750);
+    generator.start();
+    expect(clock.pendingMs).toEqual([INTERVAL_MS]);
+  });
+
+  it('that takes long is not made up for', async () => {
+    generator.start();
+    let release = (): void => {};
+    appended = () => new Promise((resolve) => (release = resolve));
+    await advance(750);
+    await advance(3_600);
+    expect(clock.pendingMs).toEqual([]);
+    appended = () => Promise.resolve();
+    release();
+    await settle();
+    expect(batches().map(([time]) => time)).toEqual([11_000]);
+    expect(clock.pendingMs).toEqual([400]);
+    await advance(400);
+    expect(batches().map(([time]) => time)).toEqual([11_000, 15_000]);
+  });
+
+  it('follows the last batch when the clock has been set back', async () => {
+    generator.start();
+    await advance(750);
+    clock.offsetMs = -5_300;
+    for (let step = 0; step < 30; step += 1) await advance(100);
+    const times = batches().map(([time]) => time);
+    expect(times).toEqual([11_000, 12_000, 13_000, 14_000]);
+  });
+
+  it('follows the clock when that has been set forward', async () => {
+    generator.start();
+    await advance(750);
+    clock.offsetMs = 60_000;
+    await advance(INTERVAL_MS);
+    expect(batches().map(([time]) => time)).toEqual([11_000, 72_000]);
+  });
+
+  it('goes on from the batches of an earlier run', async () => {
+    tracker.state.lastAllocatedMs = 20_000;
+    generator.start();
+    await advance(750);
+    expect(batches().map(([time]) => time)).toEqual([21_000]);
+  });
+});
+
+describe('when too many batches are unfinished', () => {
+  it('nothing is allocated until one is done, and that is said once', async () => {
+    let finish = (): void => {};
+    output = new Promise((resolve) => (finish = resolve));
+    generator.start();
+    await advance(750);
+    for (let tick = 1; tick < UNFINISHED_BATCHES_MAX + 3; tick += 1) {
+      await receive();
+      await advance(INTERVAL_MS);
+    }
+    expect(batches()).toHaveLength(UNFINISHED_BATCHES_MAX);
+    expect(queued(tracker.state)).toHaveLength(3);
+    expect(warnings).toHaveLength(1);
+    finish();
+    await settle();
+    await advance(INTERVAL_MS);
+    expect(batches()).toHaveLength(UNFINISHED_BATCHES_MAX + 1);
+    expect(batches().at(-1)?.[1]).toBe(3);
+    expect(batches().at(-1)?.[0]).toBe(30_000);
+  });
+});
+
+describe('stop', () => {
+  it('allocates what is left, if asked to', async () => {
+    generator.start();
+    await receive();
+    await generator.stop(true);
+    expect(batches()).toEqual([[10_000, 1]]);
+    await advance(5 * INTERVAL_MS);
+    expect(batches()).toHaveLength(1);
+  });
+
+  it('allocates all that is left, also when that is more than one batch may have', async () => {
+    for (let block = 0; block < 250; block += 1) await receive();
+    await generator.stop(true);
+    expect(queued(tracker.state)).toEqual([]);
+    const sizes = batches().map(([, size]) => size);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(250);
+    expect(sizes.length).toBeGreaterThan(1);
+    expect(batches().map(([time]) => time)).toEqual(
+      sizes.map((_, index) => 10_000 + 1_000 * index),
+    );
+  });
+
+  it('allocates no empty batch', async () => {
+    generator.start();
+    await generator.stop(true);
+    expect(batches()).toEqual([]);
+  });
+
+  it('leaves what is queued, if not asked', async () => {
+    generator.start();
+    await receive();
+    await generator.stop(false);
+    expect(batches()).toEqual([]);
+  });
+
+  it('waits for the tick under way, and then sees what that has left', async () => {
+    generator.start();
+    await receive();
+    let release = (): void => {};
+    appended = () => new Promise((resolve) => (release = resolve));
+    await advance(750);
+    let isStopped = false;
+    const stopped = generator.stop(true).then(() => (isStopped = true));
+    await settle();
+    expect(isStopped).toBe(false);
+    release();
+    await stopped;
+    expect(batches()).toEqual([[11_000, 1]]);
+    expect(clock.pendingMs).toEqual([]);
+  });
+});
+
+it('an allocation that cannot be logged is told once, and ends the ticks', async () => {
+  appended = () => Promise.reject(new Error('a sync failed'));
+  generator.start();
+  await advance(750);
+  await advance(5 * INTERVAL_MS);
+  expect(failures).toEqual(['a sync failed']);
+  expect(batches()).toEqual([]);
+  expect(allocations).toBe(0);
+  expect(clock.pendingMs).toEqual([]);
+});

@@ -1,0 +1,107 @@
+/** Random states are taken through a checkpoint in tracker-events.test.ts. @module */
+import { describe, expect, it } from 'vitest';
+import {
+  LINES,
+  batchOf,
+  blockOf,
+  shareOf,
+  sourceId,
+  viewOf,
+} from '../../test/support/block-samples.ts';
+import { graphOf } from '../../test/support/inline-driver.ts';
+import type { BatchTimeMs, Lsn } from '../core/ids.ts';
+import { describeGraph } from '../dstream/graph.ts';
+import { msgpackCodec } from '../serde/msgpack-codec.ts';
+import { decodeCheckpoint, encodeCheckpoint } from './checkpoint-content.ts';
+import type { CheckpointContent } from './checkpoint-content.ts';
+import { applyEvent, emptyTrackerState } from './tracker-state.ts';
+import type { TrackerState } from './tracker-state.ts';
+
+function sampleState(): TrackerState {
+  const state = emptyTrackerState(50);
+  const first = blockOf(0, {
+    lsn: 1,
+    sourceIds: [sourceId('k')],
+    positions: [{ partition: 'p', follows: null, last: 'x' }],
+  });
+  applyEvent(state, { type: 'block-added', block: first });
+  applyEvent(state, { type: 'block-added', block: blockOf(1, { lsn: 2, durability: 'flush' }) });
+  applyEvent(state, { type: 'batch-allocated', share: shareOf(1_000, []) });
+  applyEvent(state, { type: 'batch-allocated', share: shareOf(2_000, [first]) });
+  const file = { path: '/d/f', sizeBytes: 1, mtimeMs: 2.5, birthtimeMs: 3.25, inode: 4 };
+  const share = batchOf(3_000, [
+    { kind: 'files', streamId: LINES, files: [file], forgotten: [] },
+    { kind: 'queue', streamId: LINES, queueIndex: 0, slices: 2 },
+  ]);
+  applyEvent(state, { type: 'batch-allocated', share });
+  applyEvent(state, { type: 'batch-cleaned', throughMs: 1_000 as BatchTimeMs });
+  const [second, third] = [...state.batches.values()];
+  if (second === undefined || third === undefined) throw new Error('two batches');
+  second.isDone = true;
+  third.finishedOutputs.add('print-0');
+  return state;
+}
+
+function contentOf(state: TrackerState): CheckpointContent {
+  const graph = describeGraph(graphOf((ssc) => ssc.queueStream([['a']]).print()));
+  return {
+    pipeline: 'p',
+    graph,
+    graphHash: 'g',
+    codeHash: 'c',
+    config: {
+      name: 'p',
+      batchIntervalMs: 1_000,
+      checkpointDir: false,
+      receiverExecutors: undefined,
+    },
+    appliedLsn: 6 as Lsn,
+    receiversEpoch: 3,
+    state,
+  };
+}
+
+describe('the content of a checkpoint', () => {
+  it('comes back as it was', () => {
+    const content = contentOf(sampleState());
+    const bytes = encodeCheckpoint(content, msgpackCodec);
+    const { state, ...rest } = decodeCheckpoint(bytes, msgpackCodec, 50);
+    const { state: original, ...expected } = content;
+    expect(rest).toEqual(expected);
+    expect(viewOf(state)).toEqual(viewOf(original));
+    expect([...state.batches].map(([time, batch]) => [time, batch.isDone])).toEqual([
+      [2_000, true],
+      [3_000, false],
+    ]);
+  });
+
+  it('comes back as it was when there is nothing yet', () => {
+    const content = contentOf(emptyTrackerState(50));
+    const bytes = encodeCheckpoint(content, msgpackCodec);
+    const { state } = decodeCheckpoint(bytes, msgpackCodec, 50);
+    expect(viewOf(state)).toEqual(viewOf(emptyTrackerState(50)));
+  });
+
+  it('is one moment: what happens later does not reach it', () => {
+    const state = sampleState();
+    const bytes = encodeCheckpoint(contentOf(state), msgpackCodec);
+    const before = structuredClone(viewOf(state));
+    applyEvent(state, {
+      type: 'block-added',
+      block: blockOf(9, { sourceIds: [sourceId('late')] }),
+    });
+    expect(viewOf(decodeCheckpoint(bytes, msgpackCodec, 50).state)).toEqual(before);
+  });
+
+  it('goes by the number of keys that the new run remembers', () => {
+    const bytes = encodeCheckpoint(contentOf(sampleState()), msgpackCodec);
+    expect(decodeCheckpoint(bytes, msgpackCodec, 9).state.sourceIdsMax).toBe(9);
+  });
+
+  it('of a newer schema is refused as unknown', () => {
+    const bytes = msgpackCodec.pack([2, {}]);
+    expect(() => decodeCheckpoint(bytes, msgpackCodec, 50)).toThrow(
+      expect.objectContaining({ code: 'FORMAT_UNKNOWN' }),
+    );
+  });
+});

@@ -1,0 +1,125 @@
+/** Writes checkpoints (R7), and says after each what may be forgotten (R8).
+ *
+ * Requests coalesce: one write at a time, always of the newest state, at most one in each
+ * checkpoint interval unless forced. The state is packed at once, in one turn of the event loop,
+ * so it is one moment of the engine. What may be forgotten follows from the OLDEST kept
+ * checkpoint: falling back to it must still work. @module */
+import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import type { Clock, Timer } from '../core/clock.ts';
+import { reached } from '../core/crash-point.ts';
+import { toError } from '../core/errors.ts';
+import type { EventBus } from '../core/events.ts';
+import type { Lsn } from '../core/ids.ts';
+
+/** One moment of the engine. */
+export interface Snapshot {
+  readonly payload: Uint8Array;
+  /** All batches up to this time are done in it. */
+  readonly doneThroughMs: number;
+  readonly appliedLsn: Lsn;
+}
+
+/** What the oldest kept checkpoint no longer needs. */
+export interface Forgettable {
+  readonly doneThroughMs: number;
+  /** Driver events up to this one are in every kept checkpoint. */
+  readonly appliedLsn: Lsn;
+}
+
+export interface CheckpointerOptions {
+  readonly store: CheckpointStore;
+  readonly clock: Clock;
+  readonly events: EventBus;
+  readonly intervalMs: number;
+  /** How many checkpoints the store keeps. */
+  readonly keep: number;
+  readonly takeSnapshot: () => Snapshot;
+  readonly onForgettable: (facts: Forgettable) => Promise<void>;
+  /** A checkpoint could not be written. Called at most once. */
+  readonly onFailed: (error: Error) => void;
+}
+
+export class Checkpointer {
+  readonly #options: CheckpointerOptions;
+  /** Facts of the checkpoints this run has written and the store still keeps, oldest first. */
+  readonly #kept: Forgettable[] = [];
+  #state: 'idle' | 'waiting' | 'writing' | 'closed' = 'idle';
+  #isWanted = false;
+  #lastStartMs = -Infinity;
+  #timer: Timer | undefined;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(options: CheckpointerOptions) {
+    this.#options = options;
+  }
+
+  /** Asks for a checkpoint of the state as it will be when its turn comes. */
+  request(): void {
+    this.#isWanted = true;
+    if (this.#state !== 'idle') return;
+    const { clock, intervalMs } = this.#options;
+    const waitMs = this.#lastStartMs + intervalMs - clock.monotonicMs();
+    if (waitMs <= 0) return this.#begin();
+    this.#state = 'waiting';
+    this.#timer = clock.after(waitMs, () => this.#begin());
+  }
+
+  /** Writes a checkpoint of the state as it is now. @throws when it cannot be written. */
+  async force(): Promise<void> {
+    // A write that ends may begin the next one at once, which was asked for meanwhile.
+    while (this.#state === 'writing') await this.#writing;
+    this.#timer?.cancel();
+    if (this.#state === 'closed') return; // by a failure that has been told
+    this.#state = 'writing';
+    const written = this.#write();
+    this.#writing = written.then(
+      () => this.#next(),
+      () => {
+        this.#state = 'closed';
+      },
+    );
+    await written;
+  }
+
+  /** Ends the timer; a write under way is waited for. */
+  async close(): Promise<void> {
+    this.#state = 'closed';
+    this.#timer?.cancel();
+    await this.#writing;
+  }
+
+  #begin(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'writing';
+    this.#writing = this.#write().then(
+      () => this.#next(),
+      (error: unknown) => {
+        this.#state = 'closed';
+        this.#options.onFailed(toError(error));
+      },
+    );
+  }
+
+  #next(): void {
+    if (this.#state !== 'writing') return;
+    this.#state = 'idle';
+    if (this.#isWanted) this.request();
+  }
+
+  async #write(): Promise<void> {
+    const { store, clock, events, takeSnapshot, keep } = this.#options;
+    this.#isWanted = false;
+    this.#lastStartMs = clock.monotonicMs();
+    const { payload, doneThroughMs, appliedLsn } = takeSnapshot();
+    reached('R7.before');
+    const { seq } = await store.write(payload);
+    reached('R7.after');
+    events.emit({ type: 'checkpoint-written', seq, bytes: payload.byteLength });
+    this.#kept.push({ doneThroughMs, appliedLsn });
+    // Until this run has written them all, the store still keeps an older one of another run.
+    if (this.#kept.length < keep) return;
+    if (this.#kept.length > keep) this.#kept.shift();
+    const [oldest] = this.#kept;
+    if (oldest !== undefined) await this.#options.onForgettable(oldest);
+  }
+}

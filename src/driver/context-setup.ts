@@ -1,0 +1,130 @@
+/** Everything between a pipeline file and an engine that can be started: bundle, graph, options,
+ * checkpoint directory. Loaded only where a pipeline is run, not where one is only defined: with
+ * its dependencies it takes five times as long to import as the rest of the package.
+ * @module */
+import { resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { systemClock } from '../core/clock.ts';
+import type { Clock } from '../core/clock.ts';
+import { EventBus } from '../core/events.ts';
+import { resolveOptions } from '../core/options.ts';
+import type { OptionSources, ResolvedOptions } from '../core/options.ts';
+import { describeGraph } from '../dstream/graph.ts';
+import type { Graph } from '../dstream/graph.ts';
+import { loadPipeline } from '../dstream/load-pipeline.ts';
+import { msgpackCodec } from '../serde/msgpack-codec.ts';
+import type { Disk } from '../wal/disk.ts';
+import { nodeDisk } from '../wal/node-disk.ts';
+import { Engine } from './engine.ts';
+import { spawnReceiverThread } from './executor-threads.ts';
+import { openHome } from './home-directory.ts';
+import type { Home } from './home-directory.ts';
+import { bundlePipeline } from './pipeline-bundle.ts';
+import { acceptCheckpoint } from './restart-rules.ts';
+import type { InternalOptions, RunOptions } from './run-options.ts';
+
+/** A run that is ready to be started, or stopped without having been. */
+export interface PreparedRun {
+  readonly engine: Engine;
+  readonly events: EventBus;
+  readonly options: ResolvedOptions;
+  readonly home: Home | undefined;
+  readonly clock: Clock;
+  readonly startedMs: number;
+}
+
+/** Takes the lock of the checkpoint directory and recovers it. Arguments:
+ * StreamingContext.getOrCreate. */
+export async function prepareRun(
+  checkpointDir: string | false | undefined,
+  module: URL | string,
+  given: RunOptions & InternalOptions,
+): Promise<PreparedRun> {
+  const {
+    clock = systemClock,
+    signal: _signal,
+    batches,
+    printLine,
+    onEvent,
+    crash,
+    disk = nodeDisk,
+    ...flags
+  } = given;
+  const startedMs = clock.monotonicMs();
+  const file = module instanceof URL ? module : pathToFileURL(resolve(module));
+  const bundle = await bundlePipeline(file);
+  // Stack traces of the user's code point to the user's file; threads get it as a flag.
+  process.setSourceMapsEnabled(true);
+  const { definition, graph } = await loadPipeline(bundle.moduleUrl, fileURLToPath(file));
+  const directory = checkpointDir === undefined ? {} : { checkpointDir };
+  const sources = { flags: { ...flags, ...directory }, module: definition.options };
+  const events = new EventBus();
+  if (onEvent !== undefined) events.subscribe(onEvent);
+  let engine: Engine | undefined = undefined;
+  const home = await openHomeOf(sources, graph, {
+    disk,
+    clock,
+    events,
+    onPoison: (error) => engine?.fail(error),
+  });
+  const resolved = home?.options ?? resolveOptions(sources);
+  try {
+    engine = new Engine({
+      graph,
+      module: bundle,
+      options: resolved,
+      ...(home === undefined ? {} : { home }),
+      disk,
+      clock,
+      events,
+      spawn: spawnReceiverThread,
+      printLine: printLine ?? ((line) => void process.stdout.write(`${line}\n`)),
+      ...(batches === undefined ? {} : { batchesMax: batches }),
+      ...(crash === undefined ? {} : { crash }),
+    });
+  } catch (error) {
+    await home?.driverLog.close();
+    await home?.lock.release();
+    throw error;
+  }
+  return { engine, events, options: resolved, home, clock, startedMs };
+}
+
+interface HomeServices {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly events: EventBus;
+  readonly onPoison: (error: Error) => void;
+}
+
+/** The checkpoint directory of a run, or none. */
+function openHomeOf(
+  sources: OptionSources,
+  graph: Graph,
+  { disk, clock, events, onPoison }: HomeServices,
+): Promise<Home | undefined> {
+  const options = resolveOptions(sources);
+  const { checkpointDir } = options;
+  if (checkpointDir === false) return Promise.resolve(undefined);
+  const directory = resolve(checkpointDir);
+  return openHome({
+    disk,
+    clock,
+    codec: msgpackCodec,
+    events,
+    directory,
+    options,
+    accept: (checkpoint) => {
+      if (checkpoint === undefined) return options;
+      const settled = resolveOptions({ ...sources, checkpoint: checkpoint.config });
+      acceptCheckpoint(checkpoint, {
+        directory,
+        options: settled,
+        graph: describeGraph(graph),
+        warn: (message) => events.emit({ type: 'warning', message }),
+      });
+      return settled;
+    },
+    onPoison,
+  });
+}

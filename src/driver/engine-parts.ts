@@ -1,0 +1,350 @@
+/** Makes the parts of an engine and connects them. Nothing runs yet when this returns.
+ *
+ * The one place that knows which part talks to which; engine.ts owns the order of life. Clock, disk
+ * and the spawning of threads come from outside. @module */
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { BlockArena } from '../blocks/block-arena.ts';
+import { formatBytes } from '../core/bytes.ts';
+import type { Clock } from '../core/clock.ts';
+import type { CrashPlan } from '../core/crash-point.ts';
+import { MillraceError } from '../core/errors.ts';
+import type { EventBus } from '../core/events.ts';
+import type { BatchTimeMs, Lsn, StreamId } from '../core/ids.ts';
+import { uniqueId } from '../core/random.ts';
+import type { ResolvedOptions } from '../core/options.ts';
+import { describeGraph, graphHash } from '../dstream/graph.ts';
+import type { Graph } from '../dstream/graph.ts';
+import { inputOptions } from '../dstream/input-options.ts';
+import { msgpackCodec } from '../serde/msgpack-codec.ts';
+import type { Disk } from '../wal/disk.ts';
+import type { PipelineModule, ReceiverExecutorData } from '../workers/protocol.ts';
+import { BatchGenerator } from './batch-generator.ts';
+import { BatchScheduler } from './batch-scheduler.ts';
+import { BlockMemory } from './block-memory.ts';
+import { BlockTracker } from './block-tracker.ts';
+import type { EventLog } from './block-tracker.ts';
+import { encodeCheckpoint } from './checkpoint-content.ts';
+import { Checkpointer } from './checkpointer.ts';
+import type { Forgettable, Snapshot } from './checkpointer.ts';
+import { doneThroughMs, lowestNeededLsns, neededLogs } from './cleaning.ts';
+import { ExecutorPool } from './executor-pool.ts';
+import type { SpawnReceiverExecutor } from './executor-threads.ts';
+import { CHECKPOINTS_KEPT, REMOVED_PREFIX, SPILL_PREFIX } from './home-directory.ts';
+import type { Home } from './home-directory.ts';
+import { OutputRunner } from './output-runner.ts';
+import { ReceiverTracker } from './receiver-tracker.ts';
+import type { ReceiverPlace } from './receiver-tracker.ts';
+import { SourceIdClaims } from './source-id-claims.ts';
+import { TaskScheduler } from './task-scheduler.ts';
+import { emptyTrackerState } from './tracker-state.ts';
+import type { TrackedBatch } from './tracker-state.ts';
+
+export interface EngineInput {
+  readonly graph: Graph;
+  readonly module: PipelineModule;
+  readonly options: ResolvedOptions;
+  /** Absent without a checkpoint directory. */
+  readonly home?: Home;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly events: EventBus;
+  readonly spawn: SpawnReceiverExecutor;
+  readonly printLine: (line: string) => void;
+  /** Stop gracefully after so many batches. */
+  readonly batchesMax?: number;
+  /** For crash tests: what to arm in each kind of thread. */
+  readonly crash?: { readonly receivers?: CrashPlan; readonly tasks?: CrashPlan };
+}
+
+export interface EngineHooks {
+  readonly onAllocated: () => void;
+  readonly onCompleted: (batch: TrackedBatch) => void;
+  readonly onFailed: (error: Error) => void;
+}
+
+export interface EngineParts {
+  readonly tracker: BlockTracker;
+  readonly receivers: ReceiverTracker;
+  readonly memory: BlockMemory;
+  readonly pool: ExecutorPool;
+  readonly scheduler: BatchScheduler;
+  readonly generator: BatchGenerator;
+  readonly checkpointer: Checkpointer | undefined;
+  /** Removes scratch files of the run. */
+  readonly cleanUp: () => Promise<void>;
+}
+
+const RECEIVER_EXECUTORS_MAX = 4;
+
+/** What most parts need. */
+interface Base {
+  readonly input: EngineInput;
+  readonly hooks: EngineHooks;
+  readonly arena: BlockArena;
+  readonly memory: BlockMemory;
+  readonly tracker: BlockTracker;
+}
+
+export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts {
+  const { options, graph, clock, events, home } = input;
+  const arena = BlockArena.create(options.memoryBytes);
+  const logs = { directory: home?.directory, lastLsn: home?.lastLsn ?? new Map<string, Lsn>() };
+  const memory = new BlockMemory(arena, logs);
+  const witness = new SharedArrayBuffer(8);
+  // The three refer to each other; each is used only after all are made.
+  const claims: SourceIdClaims = new SourceIdClaims({
+    clock,
+    isCurrent: (life) => receivers.isCurrentLife(life),
+    known: (streamId, key) => tracker.knownSourceId(streamId, key),
+  });
+  const tracker: BlockTracker = new BlockTracker(home?.appliedLsn ?? (0 as Lsn), {
+    state: home?.state ?? emptyTrackerState(options.idempotencyKeysMax),
+    log: witnessedLog(home?.driverLog ?? memoryLog(), witness),
+    codec: msgpackCodec,
+    isCurrent: (id) => receivers.isCurrent(id),
+    onRegistered: (block) => {
+      for (const { key } of block.sourceIds) claims.settle(block.blockId.streamId, key);
+    },
+  });
+  const base: Base = { input, hooks, arena, memory, tracker };
+  const receivers: ReceiverTracker = buildReceivers(base, claims, witness);
+  const scratch = home?.directory ?? tmpdir();
+  const spillDirectory = join(scratch, `${SPILL_PREFIX}${uniqueId()}`);
+  const pool = buildPool(base, spillDirectory);
+  const scheduler = buildScheduler(base, pool);
+  const generator = new BatchGenerator({
+    graph,
+    clock,
+    events,
+    tracker,
+    scheduler,
+    batchIntervalMs: options.batchIntervalMs,
+    executors: options.executors,
+    // The record of an allocation must fit into a segment, whatever the inputs are.
+    shareBytesMax: Math.floor(options.driverSegmentBytes / 2 / graph.inputs.length),
+    codeHash: input.module.codeHash,
+    onAllocated: hooks.onAllocated,
+    onFailed: hooks.onFailed,
+  });
+  const checkpointer = home === undefined ? undefined : buildCheckpointer(base, home, receivers);
+  const cleanUp = (): Promise<void> => input.disk.removeTree(spillDirectory);
+  return { tracker, receivers, memory, pool, scheduler, generator, checkpointer, cleanUp };
+}
+
+function buildReceivers(base: Base, claims: SourceIdClaims, witness: SharedArrayBuffer) {
+  const { input, arena, memory, tracker, hooks } = base;
+  const { options, graph, home } = input;
+  const executors = placeReceivers(graph, options.receiverExecutors);
+  checkRoom(executors.flat().length, arena, options);
+  return new ReceiverTracker({
+    epoch: home?.manifest.epoch ?? 1,
+    executors,
+    spawn: input.spawn,
+    executorData: (executorIndex, arenaOwner) => ({
+      executorIndex,
+      arenaOwner,
+      arena: arena.handle,
+      pipeline: input.module,
+      blockIntervalMs: options.blockIntervalMs,
+      blockBytesMax: options.blockBytesMax,
+      durability: options.durability,
+      ...logOf(base, executorIndex),
+      driverDurableLsn: witness,
+      ...(input.crash?.receivers === undefined ? {} : { crash: input.crash.receivers }),
+    }),
+    graph: describeGraph(graph),
+    tracker,
+    claims,
+    arena,
+    memory,
+    events: input.events,
+    clock: input.clock,
+    onFatal: hooks.onFailed,
+  });
+}
+
+/** A receiver fills an extent of its own; those that find none would wait for ever on idle ones. */
+function checkRoom(
+  receivers: number,
+  { handle }: BlockArena,
+  { memoryBytes }: ResolvedOptions,
+): void {
+  if (2 * receivers <= handle.receiverExtents) return;
+  const neededBytes = (memoryBytes / handle.receiverExtents) * 2 * receivers;
+  throw new MillraceError(
+    'OPTIONS_INVALID',
+    `memory of ${formatBytes(memoryBytes)} is too little for ${receivers} receivers: each fills ` +
+      `an extent of ${formatBytes(handle.extentBytes)} while others are on their way; give the ` +
+      `pipeline at least ${formatBytes(Math.ceil(neededBytes))} or fewer receivers`,
+  );
+}
+
+/** Spreads receivers round robin over executor threads. */
+function placeReceivers(graph: Graph, wanted: number | undefined): readonly ReceiverPlace[][] {
+  const places: ReceiverPlace[] = [];
+  let inputs = 0;
+  for (const node of graph.inputs) {
+    const { receivers: receiverCount } = inputOptions(node);
+    if (receiverCount > 0) inputs += 1;
+    const streamId = node.id as StreamId;
+    for (let receiverIndex = 0; receiverIndex < receiverCount; receiverIndex += 1) {
+      places.push({ streamId, receiverIndex, receiverCount });
+    }
+  }
+  const count = Math.min(wanted ?? Math.min(inputs, RECEIVER_EXECUTORS_MAX), places.length);
+  return Array.from({ length: count }, (_, index) =>
+    places.filter((_place, place) => place % count === index),
+  );
+}
+
+function logOf({ input, tracker }: Base, executorIndex: number): Pick<ReceiverExecutorData, 'log'> {
+  const { home, options } = input;
+  if (home === undefined || options.durability === 'off') return {};
+  const name = home.logName(executorIndex);
+  // After a thread's death, or in a log that was removed and comes back: above all that was
+  // settled.
+  const settledLsn = tracker.state.registeredLsn.get(name) ?? 0;
+  const baseLsn = Math.max(home.nextLsn.get(name) ?? 1, settledLsn + 1) as Lsn;
+  return {
+    log: {
+      directory: join(home.directory, name),
+      name,
+      logId: home.manifest.logId,
+      epoch: home.manifest.epoch,
+      baseLsn,
+      segmentBytes: options.receiverSegmentBytes,
+      durability: options.durability,
+      mode: home.mode,
+    },
+  };
+}
+
+function buildPool({ input, arena }: Base, spillDirectory: string): ExecutorPool {
+  const { graph, module, options, events } = input;
+  const data = {
+    arena: arena.handle,
+    pipeline: module,
+    graphHash: graphHash(describeGraph(graph)),
+    spillDirectory,
+    ...(input.crash?.tasks === undefined ? {} : { crash: input.crash.tasks }),
+  };
+  return new ExecutorPool(arena, data, {
+    threads: options.executors,
+    onError: (error) =>
+      events.emit({ type: 'executor-died', executor: 'task executor', error: error.message }),
+  });
+}
+
+function buildScheduler({ input, arena, memory, hooks }: Base, pool: ExecutorPool): BatchScheduler {
+  const { graph, clock, events, options, home } = input;
+  const { maxTaskFailures } = options;
+  const tasks = new TaskScheduler({ pool, events, maxTaskFailures });
+  return new BatchScheduler({
+    graph,
+    clock,
+    events,
+    outputs: new OutputRunner({
+      graph,
+      arena,
+      codec: msgpackCodec,
+      logId: home?.manifest.logId ?? 'no-checkpoint',
+      printLine: input.printLine,
+    }),
+    execution: { graph, tasks, arena, memory, events },
+    onCompleted: hooks.onCompleted,
+    onFailed: hooks.onFailed,
+  });
+}
+
+function buildCheckpointer(base: Base, home: Home, receivers: ReceiverTracker): Checkpointer {
+  const { input, hooks } = base;
+  return new Checkpointer({
+    store: home.store,
+    clock: input.clock,
+    events: input.events,
+    intervalMs: input.options.checkpointIntervalMs,
+    keep: CHECKPOINTS_KEPT,
+    takeSnapshot: () => takeSnapshot(base, home),
+    onForgettable: (facts) => forget(base, home, { receivers, facts }),
+    onFailed: hooks.onFailed,
+  });
+}
+
+function takeSnapshot({ input, tracker }: Base, home: Home): Snapshot {
+  const { graph, module, options } = input;
+  const description = describeGraph(graph);
+  const payload = encodeCheckpoint(
+    {
+      pipeline: options.name,
+      graph: description,
+      graphHash: graphHash(description),
+      codeHash: module.codeHash,
+      config: { ...options },
+      appliedLsn: tracker.appliedLsn,
+      receiversEpoch: home.manifest.epoch,
+      state: tracker.state,
+    },
+    msgpackCodec,
+  );
+  return { payload, doneThroughMs: doneThroughMs(tracker.state), appliedLsn: tracker.appliedLsn };
+}
+
+/** R8 and R9, after a checkpoint. */
+async function forget(
+  { input, tracker }: Base,
+  home: Home,
+  work: { readonly receivers: ReceiverTracker; readonly facts: Forgettable },
+): Promise<void> {
+  const { state } = tracker;
+  const throughMs = [...state.batches.keys()]
+    .filter((time) => time <= work.facts.doneThroughMs)
+    .reduce((latest, time) => Math.max(latest, time), 0);
+  if (throughMs > state.cleanedThroughMs) await tracker.clean(throughMs as BatchTimeMs);
+  const lowest = lowestNeededLsns(state);
+  await work.receivers.truncateLogs((index) => lowest.get(home.logName(index)));
+  const running = work.receivers.executorCount;
+  await removeOldLogs(input, home, { running, needed: neededLogs(state) });
+  await home.driverLog.truncateBefore((work.facts.appliedLsn + 1) as Lsn);
+}
+
+/** Logs that no executor of this run has are read until cleaned, then removed. The new name first:
+ * a log that is half gone must not look like one that has lost something. */
+async function removeOldLogs(
+  { disk }: EngineInput,
+  home: Home,
+  { running, needed }: { readonly running: number; readonly needed: ReadonlySet<string> },
+): Promise<void> {
+  const names = Array.from({ length: running }, (_, index) => home.logName(index));
+  for (const name of home.oldLogs) {
+    if (names.includes(name) || needed.has(name)) continue;
+    home.oldLogs.delete(name);
+    const removed = join(home.directory, `${REMOVED_PREFIX}${name}`);
+    await disk.rename(join(home.directory, name), removed);
+    await disk.syncDirectory(home.directory);
+    await disk.removeTree(removed);
+  }
+}
+
+/** Publishes the driver log's durable LSN, which receiver logs write down as witnesses. */
+function witnessedLog(log: EventLog, witness: SharedArrayBuffer): EventLog {
+  const cell = new BigInt64Array(witness);
+  return {
+    async append(payload) {
+      const at = await log.append(payload);
+      if (BigInt(at.lsn) > Atomics.load(cell, 0)) Atomics.store(cell, 0, BigInt(at.lsn));
+      return at;
+    },
+  };
+}
+
+/** The driver log of a run without a checkpoint directory: events are applied, and gone with it. */
+function memoryLog(): EventLog {
+  let lsn = 0;
+  return {
+    append: () => {
+      lsn += 1;
+      return Promise.resolve({ lsn: lsn as Lsn });
+    },
+  };
+}

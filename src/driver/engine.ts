@@ -1,0 +1,256 @@
+/** The engine of one run: the order in which its parts start and stop, and what ends it.
+ *
+ *   created ─ start() ─► running ─ stop() ─► stopping ─► stopped
+ *                           └── failure ────────────────► failed
+ *
+ * Start: threads and graphs compared → logs open → first checkpoint (R0) → unfinished batches
+ * submitted → receivers → ticks. Stop, gracefully: receivers → last allocation → batches → last
+ * checkpoint → logs → threads → lock. Whatever fails first ends the engine; nothing acknowledged is
+ * lost either way. Decides nothing about blocks or batches itself; engine-parts.ts wires them.
+ * @module */
+import type { Timer } from '../core/clock.ts';
+import { reached } from '../core/crash-point.ts';
+import { MillraceError, toError } from '../core/errors.ts';
+import type { StreamId } from '../core/ids.ts';
+import { inputOptions } from '../dstream/input-options.ts';
+import type { ReceiverExecutorStats } from '../workers/protocol.ts';
+import { buildParts } from './engine-parts.ts';
+import type { EngineInput, EngineParts } from './engine-parts.ts';
+import { compareThreads } from './thread-comparison.ts';
+import type { TrackedBatch } from './tracker-state.ts';
+
+/** Sums over this run, for status lines. */
+export interface EngineTotals {
+  readonly recordCount: number;
+  readonly batchCount: number;
+  readonly unfinishedBatches: number;
+  readonly queuedBlocks: number;
+}
+
+export class Engine {
+  readonly #input: EngineInput;
+  readonly #parts: EngineParts;
+  #state: 'created' | 'running' | 'stopping' | 'stopped' | 'failed' = 'created';
+  #failure: Error | undefined;
+  #isClosing = false;
+  #recordCount = 0;
+  #batchCount = 0;
+  #ending: Promise<void> | undefined;
+  #resolveFinished: () => void = () => {};
+  /** Resolves when the engine has stopped or failed, and everything is closed. */
+  readonly finished: Promise<void>;
+
+  constructor(input: EngineInput) {
+    this.#input = input;
+    this.finished = new Promise((resolve) => {
+      this.#resolveFinished = resolve;
+    });
+    this.#parts = buildParts(input, {
+      onAllocated: () => this.#onAllocated(),
+      onCompleted: (batch) => this.#onCompleted(batch),
+      onFailed: (error) => this.fail(error),
+    });
+  }
+
+  /** What ended the engine, if it failed. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  get totals(): EngineTotals {
+    const { tracker, scheduler } = this.#parts;
+    let queuedBlocks = 0;
+    for (const queue of tracker.state.queues.values()) queuedBlocks += queue.length;
+    return {
+      recordCount: this.#recordCount,
+      batchCount: this.#batchCount,
+      unfinishedBatches: scheduler.unfinishedCount,
+      queuedBlocks,
+    };
+  }
+
+  executorStats(): Promise<readonly ReceiverExecutorStats[]> {
+    return this.#parts.receivers.stats();
+  }
+
+  /** Resolves when receivers accept and the first tick is armed.
+   * @throws what made the start fail; CONTEXT_STATE when the run was stopped meanwhile. Everything
+   *   is closed then. */
+  async start(): Promise<void> {
+    const { receivers, generator, tracker } = this.#parts;
+    try {
+      await this.#open();
+      this.#throwIfEnding();
+      this.#state = 'running';
+      this.#submitUnfinished();
+      await receivers.start();
+      this.#throwIfEnding();
+      generator.start();
+    } catch (error) {
+      const isStopped = this.#ending !== undefined;
+      if (!isStopped) this.fail(toError(error));
+      await this.finished;
+      throw this.#failure ?? (isStopped ? stoppedMeanwhile() : error);
+    }
+    // An input may be over already: all that there was to receive came before a restart.
+    if (tracker.state.lastAllocatedMs > 0) this.#stopIfEnded();
+  }
+
+  /** Stops the engine. Repeated calls share the first one's outcome.
+   * @param isGraceful run everything that was received; else end where it stands. */
+  stop(isGraceful: boolean, reason: string): Promise<void> {
+    this.#ending ??= this.#stop(isGraceful, reason);
+    return this.#ending;
+  }
+
+  /** R0, after all threads have shown that they mean the same pipeline. */
+  async #open(): Promise<void> {
+    const { pool, receivers, checkpointer } = this.#parts;
+    const [answers] = await Promise.all([pool.hello(), receivers.open()]);
+    compareThreads(this.#input.graph, answers);
+    this.#throwIfEnding();
+    reached('R0.before');
+    await checkpointer?.force();
+    reached('R0.after');
+  }
+
+  #submitUnfinished(): void {
+    const { tracker, scheduler } = this.#parts;
+    const batches = [...tracker.state.batches.values()].filter(({ isDone }) => !isDone);
+    batches.sort((a, b) => a.share.batchTimeMs - b.share.batchTimeMs);
+    for (const batch of batches) scheduler.submit(batch);
+  }
+
+  async #stop(isGraceful: boolean, reason: string): Promise<void> {
+    const hasRun = this.#state === 'running';
+    if (this.#state === 'created' || this.#state === 'running') this.#state = 'stopping';
+    this.#input.events.emit({ type: 'engine-stopping', reason });
+    let isOrderly = false;
+    try {
+      if (isGraceful && hasRun) isOrderly = await this.#drainInTime();
+    } catch (error) {
+      this.#failure ??= toError(error);
+    }
+    await this.#closeAll(isOrderly && this.#failure === undefined);
+    this.#state = this.#failure === undefined ? 'stopped' : 'failed';
+    this.#resolveFinished();
+  }
+
+  /** @returns false when it took too long: whoever hangs must not be waited for any more. */
+  async #drainInTime(): Promise<boolean> {
+    const { events, clock, options } = this.#input;
+    const limitMs = options.gracefulStopTimeoutMs;
+    let timer: Timer | undefined;
+    const limit = new Promise<'late'>((resolve) => {
+      timer = clock.after(limitMs, () => resolve('late'));
+    });
+    try {
+      if ((await Promise.race([this.#drain(), limit])) !== 'late') return true;
+      const rest =
+        this.#input.home === undefined
+          ? 'what is left is lost, because there is no checkpoint directory'
+          : 'what is left runs at the next start';
+      const message = `the graceful stop took longer than ${limitMs} ms; ${rest}`;
+      events.emit({ type: 'warning', message });
+      return false;
+    } finally {
+      timer?.cancel();
+    }
+  }
+
+  async #drain(): Promise<void> {
+    const { receivers, generator, scheduler, checkpointer } = this.#parts;
+    await receivers.stopReceivers();
+    // Past the limit everything is being closed, and nothing may be begun any more.
+    if (!this.#isClosing) await generator.stop(true);
+    if (!this.#isClosing) await scheduler.drain();
+    if (!this.#isClosing && this.#failure === undefined) await checkpointer?.force();
+  }
+
+  /** In reverse order of opening. Every part is closed, whatever the others say. */
+  async #closeAll(isOrderly: boolean): Promise<void> {
+    this.#isClosing = true;
+    const { receivers, generator, scheduler, checkpointer, pool, cleanUp } = this.#parts;
+    const steps: (() => unknown)[] = [
+      () => generator.stop(false),
+      () => (isOrderly ? receivers.close() : receivers.terminate()),
+      // Ends running tasks; the batch they belong to runs again at the next start.
+      () => pool.close(),
+      () => scheduler.stop(),
+      () => checkpointer?.close(),
+      () => this.#input.home?.driverLog.close(),
+      () => this.#input.home?.lock.release(),
+      cleanUp,
+    ];
+    for (const step of steps) {
+      try {
+        await step();
+      } catch (error) {
+        // The first failure is the one that is told; a closing log that is poisoned says so again.
+        this.#failure ??= toError(error);
+      }
+    }
+  }
+
+  /** Ends the engine because of `error`: the first one wins. */
+  fail(error: Error): void {
+    // Parts that are being ended complain; what ended them has been told already.
+    if (this.#isClosing) return;
+    this.#failure ??= error;
+    if (this.#ending === undefined) void this.stop(false, error.message);
+  }
+
+  #throwIfEnding(): void {
+    if (this.#ending === undefined) return;
+    throw this.#failure ?? stoppedMeanwhile();
+  }
+
+  #onAllocated(): void {
+    this.#parts.checkpointer?.request();
+    this.#stopIfEnded();
+  }
+
+  #onCompleted(batch: TrackedBatch): void {
+    const { memory, checkpointer } = this.#parts;
+    this.#batchCount += 1;
+    for (const input of batch.share.inputs) {
+      if (input.kind !== 'blocks') continue;
+      for (const block of input.blocks) {
+        this.#recordCount += block.recordCount;
+        memory.free(block);
+      }
+    }
+    if (checkpointer === undefined) this.#forgetAtOnce(batch);
+    else checkpointer.request();
+    const { batchesMax } = this.#input;
+    if (batchesMax !== undefined && this.#batchCount >= batchesMax) {
+      void this.stop(true, `${batchesMax} batches are done`);
+      return;
+    }
+    this.#stopIfEnded();
+  }
+
+  /** Without checkpoints nothing is ever read again. */
+  #forgetAtOnce({ share }: TrackedBatch): void {
+    const { tracker } = this.#parts;
+    tracker.clean(share.batchTimeMs).catch((error: unknown) => this.fail(toError(error)));
+  }
+
+  /** A run whose inputs have all ended, and whose records all have a batch, ends by itself. */
+  #stopIfEnded(): void {
+    if (this.#state !== 'running' || this.#ending !== undefined) return;
+    const { receivers, tracker } = this.#parts;
+    if (!receivers.hasEnded || tracker.hasPendingAdds || this.totals.queuedBlocks > 0) return;
+    const isOver = this.#input.graph.inputs.every((node) => {
+      const options = inputOptions(node);
+      if (options.source === 'text-files') return false;
+      if (options.source !== 'queue') return true;
+      return (tracker.state.queueIndexes.get(node.id as StreamId) ?? 0) >= options.batchCount;
+    });
+    if (isOver) void this.stop(true, 'all inputs have ended');
+  }
+}
+
+function stoppedMeanwhile(): MillraceError {
+  return new MillraceError('CONTEXT_STATE', 'the run was stopped as it started');
+}

@@ -1,0 +1,151 @@
+/** Over a simulated disk; only the lock is a real file. Recovery itself: recovery.test.ts.
+ * @module */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LINES } from '../../test/support/block-samples.ts';
+import { HomeRun } from '../../test/support/home-history.ts';
+import type { RunPlace } from '../../test/support/home-history.ts';
+import { ManualClock } from '../../test/support/manual-clock.ts';
+import { MemoryDisk } from '../../test/support/memory-disk.ts';
+import type { CrashModel } from '../../test/support/memory-disk.ts';
+import { BlockArena } from '../blocks/block-arena.ts';
+import type { BlockInfo } from '../blocks/block-ref.ts';
+import { blockKey } from '../core/ids.ts';
+import { EventBus } from '../core/events.ts';
+import { resolveOptions } from '../core/options.ts';
+import { seededRandom } from '../core/random.ts';
+import { msgpackCodec } from '../serde/msgpack-codec.ts';
+import { BlockMemory } from './block-memory.ts';
+import { openHome } from './home-directory.ts';
+import type { Home } from './home-directory.ts';
+
+let directory: string;
+let disk: MemoryDisk;
+let home: Home | undefined;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'home-'));
+  disk = new MemoryDisk();
+});
+
+afterEach(async () => {
+  await home?.lock.release();
+  home = undefined;
+  rmSync(directory, { recursive: true });
+});
+
+async function open(name = 'p'): Promise<Home> {
+  const segments = { receiverSegmentBytes: 65_536, driverSegmentBytes: 65_536 };
+  const options = resolveOptions({ module: { name, durability: 'flush', ...segments } });
+  home = await openHome({
+    disk: disk.attach(),
+    clock: new ManualClock(),
+    codec: msgpackCodec,
+    events: new EventBus(),
+    directory,
+    options,
+    accept: () => options,
+    onPoison: () => {},
+  });
+  return home;
+}
+
+/** A run of the engine in the opened directory. */
+async function start(): Promise<{ run: HomeRun<RunPlace>; opened: Home }> {
+  const opened = await open();
+  const { state, appliedLsn, driverLog, nextLsn, store, manifest } = opened;
+  const place = { disk: disk.attach(), clock: new ManualClock(), directory, store };
+  const run = new HomeRun(
+    {
+      ...place,
+      epoch: manifest.epoch,
+      logId: manifest.logId,
+      logName: opened.logName(0),
+      examination: { state },
+      recovered: { appliedLsn, driverLog, nextLsn },
+    },
+    'flush',
+  );
+  await run.begin();
+  return { run, opened };
+}
+
+async function die(end: () => void): Promise<void> {
+  end();
+  await home?.lock.release();
+  home = undefined;
+}
+
+const MODELS: CrashModel[] = ['journal', 'posix', 'keep-all', 'drop-all'];
+
+describe('a log of the flush level', () => {
+  /** What a task would find of the queued blocks: read back, or known to be lost. */
+  async function readable(run: HomeRun<RunPlace>, { lastLsn }: Home): Promise<string[]> {
+    const arena = BlockArena.create(1024 * 1024);
+    const memory = new BlockMemory(arena, { directory, lastLsn });
+    const found: string[] = [];
+    for (const block of run.tracker.state.queues.get(LINES) ?? []) {
+      if (memory.locate(block) === undefined) continue;
+      expect(await run.isReadable(block)).toBe(true);
+      found.push(blockKey(block.blockId));
+    }
+    return found;
+  }
+
+  const keys = (blocks: readonly BlockInfo[]): string[] =>
+    blocks.map(({ blockId }) => blockKey(blockId));
+
+  it.each(MODELS)('may lose blocks to a power cut, and never more (%s)', async (model) => {
+    for (let seed = 1; seed <= 8; seed += 1) {
+      disk = new MemoryDisk();
+      const first = await start();
+      for (let block = 0; block < 4; block += 1) await first.run.register();
+      await die(() => disk.crash(seededRandom(seed), model));
+      const second = await start();
+      const survived = await readable(second.run, second.opened);
+      const blocks = [await second.run.register(), await second.run.register()];
+      blocks.push(await second.run.receive());
+      await die(() => disk.kill());
+      const third = await start();
+      expect(await readable(third.run, third.opened)).toEqual([...survived, ...keys(blocks)]);
+      blocks.push(await third.run.register());
+      await die(() => disk.kill());
+      const fourth = await start();
+      expect(await readable(fourth.run, fourth.opened)).toEqual([...survived, ...keys(blocks)]);
+      await die(() => disk.kill());
+    }
+  });
+});
+
+describe('openHome', () => {
+  it('counts the epochs, and keeps the identity', async () => {
+    const first = (await open()).manifest;
+    await die(() => disk.kill());
+    const second = (await open()).manifest;
+    expect(second).toEqual({ ...first, epoch: first.epoch + 1 });
+  });
+
+  it('refuses a second engine', async () => {
+    await open();
+    const first = home;
+    await expect(open()).rejects.toMatchObject({ code: 'DIRECTORY_LOCKED' });
+    home = first;
+  });
+
+  it('refuses another pipeline, and gives the lock back', async () => {
+    await open();
+    await die(() => disk.kill());
+    await expect(open('q')).rejects.toMatchObject({ code: 'CHECKPOINT_MISMATCH' });
+    await open();
+  });
+
+  it('removes what a killed run spilled', async () => {
+    await open();
+    await die(() => disk.kill());
+    await disk.makeDirectory(join(directory, 'spill-1'));
+    await open();
+    expect(await disk.list(directory)).not.toContain('spill-1');
+  });
+});

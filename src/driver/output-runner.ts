@@ -1,0 +1,172 @@
+/** Runs one output operation of one batch as a job, and says when it is durable: R6.
+ *
+ * `print` and `foreachBatch` run on the driver and are at-least-once; `foreachPartition` runs on
+ * the executors and is at-least-once; the `save…` outputs commit through a sink that keeps one
+ * copy of a batch, however often it runs. @module */
+import type { BlockArena } from '../blocks/block-arena.ts';
+import { freeShared, readShared } from '../blocks/shared-store.ts';
+import { assert } from '../core/assert.ts';
+import { MillraceError } from '../core/errors.ts';
+import type { BatchTimeMs } from '../core/ids.ts';
+import type { Batch, BatchInfo } from '../dstream/batch.ts';
+import type { Graph, GraphNode } from '../dstream/graph.ts';
+import type { SinkBatch } from '../dstream/sink.ts';
+import type { TaskValue } from '../dstream/task-spec.ts';
+import type { Codec } from '../serde/codec.ts';
+import { createSink } from '../sinks/sink-factory.ts';
+import { formatText } from '../sinks/text-format.ts';
+import type { BatchExecution } from './batch-execution.ts';
+
+export interface OutputRunnerOptions {
+  readonly graph: Graph;
+  readonly arena: BlockArena;
+  readonly codec: Codec;
+  readonly logId: string;
+  /** Where `print` writes: whole lines, without the newline. */
+  readonly printLine: (line: string) => void;
+}
+
+export class OutputRunner {
+  readonly #options: OutputRunnerOptions;
+  /** Set while a function of `foreachBatch` is under way. */
+  #abandon: (() => void) | undefined;
+  #isGivenUp = false;
+
+  constructor(options: OutputRunnerOptions) {
+    this.#options = options;
+  }
+
+  /** Waits no longer for a function of `foreachBatch` that is under way: its batch has failed. No
+   * other output runs from now on. */
+  giveUp(): void {
+    this.#isGivenUp = true;
+    this.#abandon?.();
+  }
+
+  /** Resolves when the output's effect is durable, as far as its sink can say. */
+  async run(outputId: string, execution: BatchExecution): Promise<void> {
+    const node = this.#options.graph.node(outputId);
+    if (this.#isGivenUp) throw runHasEnded();
+    switch (node.kind) {
+      case 'print':
+        return this.#print(node, execution);
+      case 'foreachBatch':
+        return this.#foreachBatch(node, execution);
+      case 'foreachPartition':
+        await execution.runJob(outputId, { kind: 'foreach-partition' });
+        return;
+      default:
+        return this.#save(node, execution);
+    }
+  }
+
+  async #print(node: GraphNode, execution: BatchExecution): Promise<void> {
+    const limit = node.options['n'] as number;
+    const records = await this.#collect(node.id, execution, limit + 1);
+    const { printLine } = this.#options;
+    printLine('-------------------------------------------');
+    printLine(`Time: ${execution.share.batchTimeMs} ms`);
+    printLine('-------------------------------------------');
+    for (const record of records.slice(0, limit)) printLine(formatText(record));
+    if (records.length > limit) printLine('...');
+    printLine('');
+  }
+
+  async #foreachBatch(node: GraphNode, execution: BatchExecution): Promise<void> {
+    const { batchTimeMs } = execution.share;
+    let isOpen = true;
+    const reads: Promise<void>[] = [];
+    const whileOpen = <R>(read: () => Promise<R>): Promise<R> => {
+      if (isOpen) {
+        const reading = read();
+        const ignore = (): void => {};
+        reads.push(reading.then(ignore, ignore));
+        return reading;
+      }
+      const message = `${node.id}: a batch can be read only until the function given to it returns`;
+      return Promise.reject(new MillraceError('CONTEXT_STATE', message));
+    };
+    const batch: Batch<unknown> = {
+      collect: () => whileOpen(() => this.#collect(node.id, execution)),
+      take: (n) => whileOpen(() => this.#collect(node.id, execution, n)),
+      count: () => whileOpen(() => this.#count(node.id, execution)),
+    };
+    const run = node.fn as (batch: Batch<unknown>, info: BatchInfo) => unknown;
+    try {
+      await this.#untilGivenUp(run(batch, { batchTime: batchTimeMs }));
+    } catch (cause) {
+      if (cause instanceof MillraceError && cause.code !== 'CONTEXT_STATE') throw cause;
+      throw outputFailure(node.id, batchTimeMs, cause);
+    } finally {
+      isOpen = false;
+      // What the function did not wait for reads memory that is given back when the batch is done.
+      await Promise.all(reads);
+    }
+  }
+
+  async #untilGivenUp(running: unknown): Promise<void> {
+    const givenUp = new Promise<never>((_, reject) => {
+      this.#abandon = () => reject(runHasEnded());
+    });
+    try {
+      await Promise.race([running, givenUp]);
+    } finally {
+      this.#abandon = undefined;
+    }
+  }
+
+  async #save(node: GraphNode, execution: BatchExecution): Promise<void> {
+    const { batchTimeMs } = execution.share;
+    const sink = createSink(node);
+    const batch: SinkBatch = { logId: this.#options.logId, outputId: node.id, batchTimeMs };
+    if ((await sink.prepare(batch)) === 'already-committed') return;
+    const values = await execution.runJob(node.id, { kind: 'sink', batch });
+    const tokens = values.map((value) => {
+      assert(value.kind === 'sink', 'a sink task answered something else');
+      return value.token;
+    });
+    await sink.commit(batch, tokens);
+  }
+
+  async #count(outputId: string, execution: BatchExecution): Promise<number> {
+    const values = await execution.runJob(outputId, { kind: 'count' });
+    return values.reduce((sum, value) => {
+      assert(value.kind === 'count', 'a count task answered something else');
+      return sum + value.recordCount;
+    }, 0);
+  }
+
+  async #collect(outputId: string, execution: BatchExecution, limit?: number): Promise<unknown[]> {
+    if (limit !== undefined && limit <= 0) return [];
+    const bound = limit === undefined ? {} : { limit };
+    const values = await execution.runJob(outputId, { kind: 'collect', ...bound });
+    const records: unknown[] = [];
+    for (const value of values) {
+      for (const record of this.#takeResult(value)) records.push(record);
+    }
+    return limit === undefined ? records : records.slice(0, limit);
+  }
+
+  #takeResult(value: TaskValue): readonly unknown[] {
+    assert(value.kind === 'collect', 'a collect task answered something else');
+    if (value.bytes === null) return [];
+    const { arena, codec } = this.#options;
+    // Copied first: unpacked binary values are views, and the piece is freed here.
+    const bytes = Buffer.from(readShared(arena, value.bytes));
+    freeShared(arena, value.bytes);
+    return codec.unpack(bytes) as unknown[];
+  }
+}
+
+function runHasEnded(): MillraceError {
+  return new MillraceError('CONTEXT_STATE', 'the run has ended');
+}
+
+function outputFailure(outputId: string, batchTimeMs: BatchTimeMs, cause: unknown): MillraceError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new MillraceError(
+    'OUTPUT_FAILED',
+    `batch ${batchTimeMs}: the function given to ${outputId} failed: ${reason}`,
+    { cause, details: { outputId, batchTimeMs } },
+  );
+}

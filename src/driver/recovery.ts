@@ -1,0 +1,210 @@
+/** The writing half of recovery: from an examined directory to an engine that may go on.
+ *
+ * Order, each step safe to be interrupted and run again (I6): torn tails are copied aside → the new
+ * epoch is durable in MANIFEST → suspect records of the driver log (valid, but no sync of theirs is
+ * witnessed) are rewritten into a fresh segment and synced → the same for receiver logs that have
+ * blocks to adopt → orphans are dropped or adopted. See docs/ARCHITECTURE.md for the crash table.
+ * @module */
+import { writeManifest } from '../checkpoint/manifest.ts';
+import type { Manifest } from '../checkpoint/manifest.ts';
+import type { BlockInfo } from '../blocks/block-ref.ts';
+import type { Clock } from '../core/clock.ts';
+import { reached } from '../core/crash-point.ts';
+import type { EventBus } from '../core/events.ts';
+import type { Lsn } from '../core/ids.ts';
+import type { Codec } from '../serde/codec.ts';
+import type { Disk, WriteMode } from '../wal/disk.ts';
+import { keepTornTail } from '../wal/torn-tail.ts';
+import type { WalPosition } from '../wal/pending-record.ts';
+import { readRecords } from '../wal/scanned-record.ts';
+import { WriteAheadLog } from '../wal/write-ahead-log.ts';
+import { BlockTracker } from './block-tracker.ts';
+import type { Examination, ExaminedLog, Orphan } from './examination.ts';
+
+export interface RecoveryInput {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly codec: Codec;
+  readonly events: EventBus;
+  readonly directory: string;
+  /** With the new epoch. */
+  readonly manifest: Manifest;
+  readonly mode: WriteMode;
+  readonly driverSegmentBytes: number;
+  readonly receiverSegmentBytes: number;
+  readonly onDriverPoison: (error: Error) => void;
+}
+
+export interface Recovered {
+  readonly driverLog: WriteAheadLog;
+  /** LSN of the last event that is applied to the examination's state. */
+  readonly appliedLsn: Lsn;
+  /** First LSN of the next opening of each receiver log that exists. */
+  readonly nextLsn: ReadonlyMap<string, Lsn>;
+  readonly adoptedCount: number;
+  readonly droppedCount: number;
+  /** Copies of torn tails. */
+  readonly tornTails: readonly string[];
+}
+
+export async function recoverDirectory(
+  input: RecoveryInput,
+  examination: Examination,
+): Promise<Recovered> {
+  const { driverLog: examined, receiverLogs } = examination;
+  reached('recovery.verdict');
+  const tornTails = await keepTornTails(input, [examined, ...receiverLogs]);
+  await writeManifest(input, input.manifest);
+  const driverLog = await openDriverLog(input, examined);
+  reached('recovery.replay');
+  const orphans = decideOrphans(examination);
+  const { nextLsn, moved } = await rewriteReceiverLogs(input, examination, orphans.adopted);
+  reached('recovery.adopt');
+  const appliedLsn = await adopt(input, examination, {
+    driverLog,
+    orphans: orphans.adopted,
+    moved,
+  });
+  return {
+    driverLog,
+    appliedLsn,
+    nextLsn,
+    adoptedCount: orphans.adopted.length,
+    droppedCount: orphans.droppedCount,
+    tornTails,
+  };
+}
+
+/** Opens the driver log of this epoch; what was suspect is durable in it when it resolves. */
+async function openDriverLog(
+  input: RecoveryInput,
+  { directory, verdict }: ExaminedLog,
+): Promise<WriteAheadLog> {
+  return WriteAheadLog.open({
+    disk: input.disk,
+    clock: input.clock,
+    directory,
+    logId: input.manifest.logId,
+    epoch: input.manifest.epoch,
+    baseLsn: verdict.nextBaseLsn,
+    carryOver: await readRecords(input.disk, verdict.suspects),
+    segmentBytes: input.driverSegmentBytes,
+    mode: 'buffered',
+    durability: 'sync',
+    onPoison: input.onDriverPoison,
+  });
+}
+
+async function keepTornTails(
+  { disk }: RecoveryInput,
+  logs: readonly ExaminedLog[],
+): Promise<readonly string[]> {
+  const kept: string[] = [];
+  for (const { verdict } of logs) {
+    const path = verdict.kind === 'torn' ? await keepTornTail(disk, verdict) : undefined;
+    if (path !== undefined) kept.push(path);
+  }
+  return kept;
+}
+
+/** Blocks of `store(record)` come from sources that do not send again: adopted. The others were
+ * never acknowledged, and their sources send them again: dropped. Only lives of the last epoch
+ * that started receivers count: orphans of older ones were decided by an earlier recovery. */
+function decideOrphans({ checkpoint, orphans }: Examination): {
+  readonly adopted: readonly Orphan[];
+  readonly droppedCount: number;
+} {
+  const adopted = orphans.filter(
+    ({ meta }) => meta.isBuffered && meta.blockId.incarnation.epoch === checkpoint?.receiversEpoch,
+  );
+  return { adopted, droppedCount: orphans.length - adopted.length };
+}
+
+type MovedRecords = ReadonlyMap<string, ReadonlyMap<Lsn, WalPosition>>;
+
+/** Suspect blocks that will be adopted must be durable for certain first. A log without such blocks
+ * is left alone: its next opening begins below them, which ends them. Registered blocks stay where
+ * they are, also suspect ones (of the `flush` level): the driver log names their places. */
+async function rewriteReceiverLogs(
+  input: RecoveryInput,
+  { receiverLogs, state }: Examination,
+  adopted: readonly Orphan[],
+): Promise<{ readonly nextLsn: ReadonlyMap<string, Lsn>; readonly moved: MovedRecords }> {
+  const nextLsn = new Map<string, Lsn>();
+  const moved = new Map<string, ReadonlyMap<Lsn, WalPosition>>();
+  for (const { name, directory, scan, verdict } of receiverLogs) {
+    const registeredLsn = state.registeredLsn.get(name) ?? 0;
+    const baseLsn = Math.max(verdict.nextBaseLsn, registeredLsn + 1) as Lsn;
+    const lastAdopted = Math.max(0, ...adopted.filter(({ log }) => log === name).map(lsnOf));
+    if (lastAdopted < baseLsn) {
+      nextLsn.set(name, baseLsn);
+      continue;
+    }
+    const suspects = verdict.suspects.filter(({ lsn }) => lsn >= baseLsn);
+    const log = await WriteAheadLog.open({
+      disk: input.disk,
+      clock: input.clock,
+      directory,
+      logId: scan.logId ?? input.manifest.logId,
+      epoch: input.manifest.epoch,
+      baseLsn,
+      carryOver: await readRecords(input.disk, suspects),
+      segmentBytes: input.receiverSegmentBytes,
+      mode: input.mode,
+      durability: 'sync',
+    });
+    moved.set(name, new Map(log.carriedOver.map((at) => [at.lsn, at])));
+    await log.close();
+    nextLsn.set(name, (log.lastLsn + 1) as Lsn);
+  }
+  return { nextLsn, moved };
+}
+
+function lsnOf({ record }: Orphan): number {
+  return record.lsn;
+}
+
+async function adopt(
+  { codec, events }: RecoveryInput,
+  { state, appliedLsn }: Examination,
+  work: {
+    readonly driverLog: WriteAheadLog;
+    readonly orphans: readonly Orphan[];
+    readonly moved: MovedRecords;
+  },
+): Promise<Lsn> {
+  const tracker = new BlockTracker(appliedLsn, {
+    state,
+    log: work.driverLog,
+    codec,
+    isCurrent: () => true,
+    onRegistered: () => {},
+  });
+  for (const orphan of work.orphans) {
+    const at = work.moved.get(orphan.log)?.get(orphan.record.lsn) ?? orphan.record;
+    const outcome = await tracker.add(orphanInfo(orphan, at));
+    if (outcome.kind === 'refused') {
+      const { streamId, seq } = orphan.meta.blockId;
+      const block = `block ${seq} of ${streamId}, found in ${orphan.log}`;
+      const message = `${block}, is left: ${outcome.reason}`;
+      events.emit({ type: 'warning', message });
+    }
+  }
+  return tracker.appliedLsn;
+}
+
+function orphanInfo({ log, record, meta }: Orphan, at: WalPosition): BlockInfo {
+  const { payloadBytes, payloadCrc } = record;
+  const { lsn, segmentSeq, offsetBytes } = at;
+  return {
+    blockId: meta.blockId,
+    recordCount: meta.recordCount,
+    codec: meta.codec,
+    lengthBytes: meta.binBytes,
+    durability: 'sync',
+    position: { log, lsn, segmentSeq, offsetBytes, payloadBytes, payloadCrc },
+    positions: meta.positions,
+    sourceIds: meta.sourceIds,
+    isBuffered: meta.isBuffered,
+  };
+}

@@ -1,0 +1,206 @@
+import { describe, expect, it } from 'vitest';
+import { graphOf } from '../../test/support/inline-driver.ts';
+import type { SharedBytes } from '../blocks/block-ref.ts';
+import type { StreamId } from '../core/ids.ts';
+import { expandStage, operatorOfShuffle, planJob, shuffleIdsOf } from './batch-plan.ts';
+import type { Branch, ExpansionContext, JobPlan } from './batch-plan.ts';
+import type { PipelineContext } from './pipeline-context.ts';
+import type { Leaf } from './task-spec.ts';
+
+function plan(build: (ssc: PipelineContext) => void, outputId = 'print-0'): JobPlan {
+  return planJob(graphOf(build), outputId);
+}
+
+/** `input > op > op`, one line per branch. */
+function shown(branches: readonly Branch[]): string[] {
+  return branches.map(({ leaf, via }) =>
+    [leaf.kind === 'input' ? leaf.streamId : `[${leaf.shuffleIds.join(' ')}]`, ...via].join(' > '),
+  );
+}
+
+function piece(offsetBytes: number): SharedBytes {
+  return { kind: 'arena', extentIndex: 0, offsetBytes, lengthBytes: 1 };
+}
+
+function queueLeaf(streamId: string, slice: number): Leaf {
+  return { kind: 'queue', streamId: streamId as StreamId, queueIndex: 0, slice, slices: 2 };
+}
+
+const pair = (text: string): [string, number] => [text, 1];
+
+describe('planJob', () => {
+  it('fuses narrow operators into the stage that reads', () => {
+    const { shuffles, result } = plan((ssc) =>
+      ssc
+        .generatorStream()
+        .map((x) => x)
+        .filter(() => true)
+        .print(),
+    );
+    expect(shuffles).toEqual([]);
+    expect(shown(result.branches)).toEqual(['generatorStream-0 > map-0 > filter-0']);
+  });
+
+  it('cuts a stage at every shuffle, deepest first', () => {
+    const { shuffles, result } = plan((ssc) =>
+      ssc
+        .generatorStream()
+        .mapToPair(pair)
+        .reduceByKey((a, b) => a + b, { partitions: 5 })
+        .mapValues((n) => n + 1)
+        .count()
+        .map((n) => n)
+        .print(),
+    );
+    expect(
+      shuffles.map((stage) => [stage.shuffleId, stage.partitions, shown(stage.branches)]),
+    ).toEqual([
+      ['reduceByKey-0', 5, ['generatorStream-0 > mapToPair-0']],
+      ['count-0', 1, ['[reduceByKey-0] > mapValues-0']],
+    ]);
+    expect(shown(result.branches)).toEqual(['[count-0] > map-0']);
+  });
+
+  it('lets unions concatenate, in the order of their parents', () => {
+    const { result } = plan((ssc) => {
+      const a = ssc.generatorStream({ id: 'a' });
+      const b = ssc.generatorStream({ id: 'b' });
+      ssc
+        .union([b.map((x) => x), a.union(b), a.countByValue().map(() => '')])
+        .filter(() => true)
+        .print();
+    });
+    expect(shown(result.branches)).toEqual([
+      'b > map-0 > filter-0',
+      'a > filter-0',
+      'b > filter-0',
+      '[countByValue-0] > map-1 > filter-0',
+    ]);
+  });
+
+  it('gives an operator of two streams two shuffles', () => {
+    const { shuffles, result } = plan((ssc) => {
+      const a = ssc.generatorStream({ id: 'a' }).mapToPair(pair);
+      const b = ssc.generatorStream({ id: 'b' }).mapToPair(pair).groupByKey();
+      a.join(b, { partitions: 3 }).print();
+    });
+    expect(shuffles.map((stage) => [stage.shuffleId, stage.operatorId, stage.partitions])).toEqual([
+      ['join-0:left', 'join-0', 3],
+      ['groupByKey-0', 'groupByKey-0', undefined],
+      ['join-0:right', 'join-0', 3],
+    ]);
+    expect(shown(result.branches)).toEqual(['[join-0:left join-0:right]']);
+  });
+
+  it('has a shuffle once, however often it is read', () => {
+    const build = (ssc: PipelineContext): void => {
+      const counts = ssc.generatorStream().countByValue();
+      counts
+        .join(counts)
+        .union(counts.mapValues((n): [number, number] => [n, n]))
+        .print();
+      counts.count().print();
+    };
+    const first = plan(build);
+    expect(first.shuffles.map((stage) => stage.shuffleId)).toEqual([
+      'countByValue-0',
+      'join-0:left',
+      'join-0:right',
+    ]);
+    expect(plan(build, 'print-1').shuffles[0]).toEqual(first.shuffles[0]);
+  });
+
+  it('is plain data', () => {
+    const job = plan((ssc) => ssc.generatorStream().countByValue().print());
+    expect(structuredClone(job)).toEqual(job);
+  });
+
+  it('refuses what is no output', () => {
+    expect(() => plan((ssc) => ssc.generatorStream().print(), 'generatorStream-0')).toThrow(
+      expect.objectContaining({ code: 'BROKEN_INVARIANT' }),
+    );
+  });
+});
+
+describe('expandStage', () => {
+  const context: ExpansionContext = {
+    defaultPartitions: 2,
+    leavesOf: (id) => (id === 'empty' ? [] : [queueLeaf(id, 0), queueLeaf(id, 1)]),
+    piecesOf: (id) => [
+      [piece(id.length), null],
+      [null, null],
+      [piece(100), piece(101)],
+    ],
+  };
+
+  it('gives one partition for each leaf of an input, in order, none for an empty one', () => {
+    const { result } = plan((ssc) => {
+      const [a, empty, b] = ['a', 'empty', 'b'].map((id) => ssc.queueStream([['x']], { id }));
+      a!
+        .union(empty!)
+        .union(b!)
+        .map((x) => x)
+        .print();
+    });
+    expect(expandStage(result, context)).toEqual([
+      { leaf: queueLeaf('a', 0), via: ['map-0'] },
+      { leaf: queueLeaf('a', 1), via: ['map-0'] },
+      { leaf: queueLeaf('b', 0), via: ['map-0'] },
+      { leaf: queueLeaf('b', 1), via: ['map-0'] },
+    ]);
+  });
+
+  it('gives each reduce partition its pieces in the order of the map partitions', () => {
+    const { result } = plan((ssc) => {
+      const a = ssc.generatorStream().mapToPair(pair);
+      a.join(a).print();
+    });
+    expect(expandStage(result, context)).toEqual([
+      {
+        leaf: {
+          kind: 'shuffle',
+          operatorId: 'join-0',
+          inputs: [
+            { shuffleId: 'join-0:left', pieces: [piece(11), piece(100)] },
+            { shuffleId: 'join-0:right', pieces: [piece(12), piece(100)] },
+          ],
+        },
+        via: [],
+      },
+      {
+        leaf: {
+          kind: 'shuffle',
+          operatorId: 'join-0',
+          inputs: [
+            { shuffleId: 'join-0:left', pieces: [piece(101)] },
+            { shuffleId: 'join-0:right', pieces: [piece(101)] },
+          ],
+        },
+        via: [],
+      },
+    ]);
+  });
+
+  it("takes the operator's partition count before the batch's, and keeps empty partitions", () => {
+    const count = (options?: { partitions: number }): number => {
+      const { result } = plan((ssc) => ssc.generatorStream().countByValue(options).print());
+      return expandStage(result, { ...context, piecesOf: () => [] }).length;
+    };
+    expect([count(), count({ partitions: 7 })]).toEqual([2, 7]);
+    const { result } = plan((ssc) => ssc.generatorStream().count().print());
+    expect(expandStage(result, { ...context, piecesOf: () => [] })).toHaveLength(1);
+  });
+});
+
+describe('shuffle ids', () => {
+  it('lead back to their operator', () => {
+    const graph = graphOf((ssc) => {
+      const a = ssc.generatorStream().mapToPair(pair);
+      a.cogroup(a, { id: 'both' }).print();
+      a.groupByKey().print();
+    });
+    const ids = ['both', 'groupByKey-0'].flatMap((id) => shuffleIdsOf(graph.node(id)));
+    expect(ids).toEqual(['both:left', 'both:right', 'groupByKey-0']);
+    expect(ids.map(operatorOfShuffle)).toEqual(['both', 'both', 'groupByKey-0']);
+  });
+});

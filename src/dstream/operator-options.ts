@@ -1,0 +1,55 @@
+/** The trailing options of operators, and the type that keeps promises out of results.
+ * @module */
+import { OptionCheck } from './option-check.ts';
+
+export interface OperatorOptions {
+  /** Name of the operator in plans, messages and checkpoints, unique in the pipeline.
+   * @defaultValue `<kind>-<n>` */
+  readonly id?: string;
+}
+
+export interface ShuffleOptions extends OperatorOptions {
+  /** Into how many partitions the keys are spread, 1 … 4,096.
+   * @defaultValue the number of executors */
+  readonly partitions?: number;
+}
+
+const PARTITIONS_MAX: number = 4_096;
+
+/** `U`, unless it is or may be a promise: then nothing fits, and an async function does not
+ * compile. */
+export type SyncResult<U> = U &
+  (0 extends 1 & U
+    ? unknown
+    : [Extract<U, PromiseLike<unknown>>] extends [never]
+      ? unknown
+      : never);
+
+/** @param functions the user's, if the operator takes any; none may be asynchronous.
+ * @throws {MillraceError} OPTIONS_INVALID. */
+export function checkOperator(
+  kind: string,
+  given: OperatorOptions | undefined,
+  functions: readonly unknown[] = [],
+): { readonly id: string | undefined } {
+  const check = new OptionCheck(kind);
+  const options = check.object(given, ['id']);
+  for (const fn of functions) check.syncFunction('the function', fn);
+  check.finish();
+  return { id: options['id'] as string | undefined };
+}
+
+/** @throws {MillraceError} OPTIONS_INVALID. */
+export function checkShuffle(
+  kind: string,
+  given: ShuffleOptions | undefined,
+): { readonly id: string | undefined; readonly options: { readonly partitions?: number } } {
+  const check = new OptionCheck(kind);
+  const { id, partitions } = check.object(given, ['id', 'partitions']);
+  const options =
+    partitions === undefined
+      ? {}
+      : { partitions: check.integer('partitions', partitions, { min: 1, max: PARTITIONS_MAX }) };
+  check.finish();
+  return { id: id as string | undefined, options };
+}

@@ -1,0 +1,28 @@
+/** The public API of millrace: what a pipeline module imports, and nothing else.
+ *
+ * To read the engine, begin here and at driver/stream-context.ts.
+ * @module */
+export { milliseconds, minutes, seconds } from './core/duration.ts';
+export type { Duration } from './core/duration.ts';
+export { MillraceError } from './core/errors.ts';
+export type { ErrorClass, ErrorCode, ErrorDetails } from './core/errors.ts';
+export type { BatchTimeMs, StreamId } from './core/ids.ts';
+export type { PipelineOptions } from './core/options-types.ts';
+export type { DurabilityLevel, PositionValue } from './blocks/block-ref.ts';
+export type { Batch, BatchInfo, PartitionInfo } from './dstream/batch.ts';
+export { DStream } from './dstream/dstream.ts';
+export type {
+  GeneratorOptions,
+  HttpTextOptions,
+  ReceiverInputOptions,
+} from './dstream/input-options.ts';
+export type { OperatorOptions, ShuffleOptions, SyncResult } from './dstream/operator-options.ts';
+export { PipelineContext } from './dstream/pipeline-context.ts';
+export { definePipeline, isPipelineDefinition } from './dstream/pipeline.ts';
+export type { BuildPipeline, PipelineDefinition } from './dstream/pipeline.ts';
+export { Receiver } from './dstream/receiver.ts';
+export type { ClaimOutcome, SourcePositions, StoreOptions } from './dstream/receiver.ts';
+export { StreamingContext } from './driver/stream-context.ts';
+export type { RunOptions } from './driver/run-options.ts';
+export type { EngineTotals } from './driver/engine.ts';
+export type { EngineEvent, EngineListener } from './core/events.ts';

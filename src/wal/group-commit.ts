@@ -1,0 +1,246 @@
+/** The write loop of one log: takes what waits, writes it as one group, syncs it, tells waiters.
+ *
+ *     add ─► queue ─► group: encode ─► write ─► sync ─► resolve, in call order
+ *                 └── the next group forms while this one is written and synced; there is no timer
+ *
+ * One write and one sync under way at a time. The durable LSN is the highest one whose sync has
+ * returned; each record carries it, as it was when the record was built. The first failure of a
+ * write, a sync or a roll, and any short write, poisons the log for good: after a failed sync the
+ * kernel calls the lost pages clean, so that a second sync would succeed and lie.
+ * @module */
+import type { Clock } from '../core/clock.ts';
+import { MillraceError, toError } from '../core/errors.ts';
+import type { Lsn } from '../core/ids.ts';
+import { aloneBytes, encodeGroup, planGroup } from './group-layout.ts';
+import type { GroupPlan } from './group-layout.ts';
+import { LatencyWindow } from './latency-window.ts';
+import type { LogSegments } from './log-segments.ts';
+import {
+  RecordQueue,
+  closedRecord,
+  heldBytes,
+  watermarkRecord,
+  witnessedPeer,
+} from './pending-record.ts';
+import type { PendingRecord } from './pending-record.ts';
+import { PAGE_BYTES, RECORD_TYPES } from './record-header.ts';
+import { shortWrite } from './short-write.ts';
+import type { Slab } from './slab.ts';
+import type { ResolvedWalOptions } from './wal-options.ts';
+
+export class GroupCommit {
+  readonly #options: ResolvedWalOptions;
+  readonly #segments: LogSegments;
+  readonly #slab: Slab;
+  readonly #clock: Clock;
+  readonly #queue = new RecordQueue();
+  /** Of the group being written; the queue's come after them. */
+  #inFlight: readonly PendingRecord[] = [];
+  #isBusy = false;
+  #poison: MillraceError | undefined;
+  #lastLsn: Lsn;
+  #durableLsn: Lsn;
+  /** Highest durable LSN that a record or header on the device tells. */
+  #witnessedLsn: Lsn;
+  /** The last record that is worth a witness; watermarks are not, or they would never end. */
+  #contentLsn: Lsn;
+  #peerLsn = 0 as Lsn;
+  #pendingBytes = 0;
+  #idleWaiters: (() => void)[] = [];
+  readonly syncMs: LatencyWindow = new LatencyWindow();
+  groupCount = 0;
+  recordCount = 0;
+  byteCount = 0;
+
+  constructor(options: ResolvedWalOptions, segments: LogSegments, slab: Slab) {
+    this.#options = options;
+    this.#segments = segments;
+    this.#slab = slab;
+    this.#clock = options.clock;
+    this.#lastLsn = segments.active.durableLsn;
+    this.#durableLsn = this.#lastLsn;
+    this.#witnessedLsn = this.#lastLsn;
+    this.#contentLsn = this.#lastLsn;
+  }
+
+  /** Highest LSN that was given out. */
+  get lastLsn(): Lsn {
+    return this.#lastLsn;
+  }
+
+  /** Highest LSN whose sync has returned. */
+  get durableLsn(): Lsn {
+    return this.#durableLsn;
+  }
+
+  /** Bytes that were added and are not settled yet. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  get poisonedBy(): MillraceError | undefined {
+    return this.#poison;
+  }
+
+  /** Enqueues; the record's waiter hears of it. Never throws. */
+  add(record: PendingRecord): void {
+    if (this.#poison !== undefined) {
+      record.waiter?.reject(this.#poison);
+      return;
+    }
+    this.#queue.push(record);
+    this.#pendingBytes += heldBytes(record);
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    // Not at once: appends of the same turn belong to the same group. #drain never rejects.
+    queueMicrotask(() => void this.#drain());
+  }
+
+  /** True when a record of this log, or of its peer, is not witnessed yet. */
+  get hasNews(): boolean {
+    return this.#contentLsn > this.#witnessedLsn || this.#options.peerDurableLsn() > this.#peerLsn;
+  }
+
+  /** Writes and syncs a watermark if there is news and nothing else is under way. */
+  witness(): void {
+    if (this.#isBusy || this.#poison !== undefined || !this.hasNews) return;
+    this.add(watermarkRecord(this.#options.peerDurableLsn(), true));
+  }
+
+  /** Waits for everything added so far, then ends the log with a record of its own group, so that
+   * it witnesses all that came before. Nothing may be added meanwhile. */
+  async finish(): Promise<void> {
+    if (this.#isBusy) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+    const peerLsn = this.#options.peerDurableLsn();
+    if (peerLsn > this.#peerLsn) this.add(watermarkRecord(peerLsn, true));
+    await new Promise((resolve, reject) => this.add(closedRecord({ resolve, reject })));
+  }
+
+  /** Rejects everything that waits and everything to come. Later calls change nothing. */
+  poison(cause: Error): MillraceError {
+    if (this.#poison !== undefined) return this.#poison;
+    const { path, seq } = this.#segments.active;
+    const error = new MillraceError(
+      'WAL_POISONED',
+      `nothing more is acknowledged from the log ${this.#options.directory}: ${cause.message}. ` +
+        'Repair the cause and restart: what was acknowledged is kept',
+      { cause, details: { path, segmentSeq: seq, durableLsn: this.#durableLsn } },
+    );
+    this.#poison = error;
+    const waiting = [...this.#inFlight, ...this.#queue.take(this.#queue.length)];
+    this.#inFlight = [];
+    this.#pendingBytes = 0;
+    for (const { waiter } of waiting) waiter?.reject(error);
+    this.#options.onPoison(error);
+    return error;
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      while (this.#queue.length > 0) await this.#commitGroup();
+    } catch (thrown) {
+      this.poison(toError(thrown));
+    }
+    this.#isBusy = false;
+    for (const wake of this.#idleWaiters.splice(0)) wake();
+  }
+
+  async #commitGroup(): Promise<void> {
+    const plan = this.#plan() ?? (await this.#roll());
+    const group = this.#takeGroup(plan);
+    const isForced = group.some((record) => record.isForced);
+    const isSynced = isForced || this.#options.durability === 'sync';
+    // So that the forced group can witness what came before it at the `flush` level too.
+    if (isForced && this.#durableLsn < this.#lastLsn) await this.#sync();
+    const toldLsn = this.#durableLsn;
+    const offsets = await this.#write(group, plan);
+    if (isSynced) {
+      await this.#sync();
+      this.#witnessedLsn = toldLsn;
+    }
+    this.#settle(group, offsets);
+  }
+
+  /** @returns `undefined` when the first record has no room in this segment. */
+  #plan(): GroupPlan | undefined {
+    const { segmentBytes, endBytes } = this.#segments.active;
+    const { groupBytesMax, groupRecordsMax } = this.#options;
+    const roomBytes = segmentBytes - endBytes;
+    const plan = planGroup(this.#queue, { roomBytes, groupBytesMax, groupRecordsMax });
+    return plan.count === 0 ? undefined : plan;
+  }
+
+  async #roll(): Promise<GroupPlan> {
+    if (this.#durableLsn < this.#lastLsn) await this.#sync();
+    await this.#segments.roll(this.#lastLsn);
+    this.#witnessedLsn = this.#lastLsn; // the new header tells it
+    const plan = this.#plan();
+    if (plan !== undefined) return plan;
+    const first = this.#queue.at(0);
+    const bytes = first === undefined ? 0 : aloneBytes(first);
+    throw new MillraceError('BROKEN_INVARIANT', `a record of ${bytes} bytes fits no segment`);
+  }
+
+  /** The planned records, and a watermark behind them when the peer's moved and room is left. */
+  #takeGroup(plan: GroupPlan): readonly PendingRecord[] {
+    const group = this.#queue.take(plan.count);
+    this.#inFlight = group;
+    const peerLsn = this.#options.peerDurableLsn();
+    const { segmentBytes, endBytes } = this.#segments.active;
+    const endsInControl = group.at(-1)?.type !== RECORD_TYPES.payload;
+    const hasRoom = endBytes + plan.bytes + PAGE_BYTES <= segmentBytes;
+    if (peerLsn <= this.#peerLsn || endsInControl || !hasRoom) return group;
+    const watermark = watermarkRecord(peerLsn, false);
+    this.#pendingBytes += heldBytes(watermark);
+    return [...group, watermark];
+  }
+
+  async #write(group: readonly PendingRecord[], plan: GroupPlan): Promise<readonly number[]> {
+    const { active } = this.#segments;
+    const slab = this.#slab.take(plan.slabBytes + PAGE_BYTES); // a page for the watermark
+    const place = {
+      offsetBytes: active.endBytes,
+      salt: active.salt,
+      firstLsn: this.#lastLsn + 1,
+      durableLsn: this.#durableLsn,
+    };
+    const { views, bytes, offsets } = encodeGroup(group, place, slab);
+    const taken = await active.file.write(views, active.endBytes);
+    if (taken !== bytes) throw shortWrite(active.path, bytes, taken);
+    active.endBytes += bytes;
+    this.#noteWritten(group, bytes);
+    return offsets;
+  }
+
+  #noteWritten(group: readonly PendingRecord[], bytes: number): void {
+    for (const [index, record] of group.entries()) {
+      if (record.type === RECORD_TYPES.payload)
+        this.#contentLsn = (this.#lastLsn + index + 1) as Lsn;
+      else if (record.type === RECORD_TYPES.watermark) this.#peerLsn = witnessedPeer(record.bytes);
+    }
+    this.#lastLsn = (this.#lastLsn + group.length) as Lsn;
+    this.groupCount += 1;
+    this.recordCount += group.length;
+    this.byteCount += bytes;
+  }
+
+  async #sync(): Promise<void> {
+    const lsn = this.#lastLsn;
+    const startedMs = this.#clock.monotonicMs();
+    await this.#segments.active.file.sync();
+    this.syncMs.add(this.#clock.monotonicMs() - startedMs);
+    this.#durableLsn = lsn;
+  }
+
+  #settle(group: readonly PendingRecord[], offsets: readonly number[]): void {
+    if (this.#poison !== undefined) return; // by a truncation: the waiters have been rejected
+    this.#inFlight = [];
+    const segmentSeq = this.#segments.active.seq;
+    const firstLsn = this.#lastLsn - group.length + 1;
+    for (const [index, record] of group.entries()) {
+      this.#pendingBytes -= heldBytes(record);
+      const offsetBytes = offsets[index] ?? 0;
+      record.waiter?.resolve({ lsn: (firstLsn + index) as Lsn, segmentSeq, offsetBytes });
+    }
+  }
+}

@@ -1,0 +1,144 @@
+/** Reads a whole log, front to back, without writing: its records, its witnesses, where it breaks.
+ *
+ * The segments are read in order; each ends where ANY later one begins (a later base LSN b voids
+ * everything from b on in older ones: it was carried over, or never announced). The first record
+ * that is missing or bad ends the log: what is behind it is not handed out, only searched for
+ * witnesses. What that means, log-verdict.ts decides. Memory: one window, and the records above the
+ * highest durable LSN.
+ * @module */
+import type { Lsn } from '../core/ids.ts';
+import type { Disk } from './disk.ts';
+import { findLiveSegments, provenByHeader } from './live-segments.ts';
+import type { LiveSegment, StructureBreak } from './live-segments.ts';
+import { RECORD_ALIGN_BYTES, RECORD_TYPES } from './record-header.ts';
+import { ScanFindings } from './scan-findings.ts';
+import type { PayloadVisitor } from './scan-findings.ts';
+import type { ScannedRecord } from './scanned-record.ts';
+import { ReadWindow, SegmentReader } from './segment-reader.ts';
+import { searchHeaders, walkSegment } from './segment-scan.ts';
+import type { WalkEnd } from './segment-scan.ts';
+
+/** Where the log ends. Every log with a segment has such a place. */
+export interface LogEnd {
+  /** `record`: no valid record there. The others concern whole files, whose headers and lengths had
+   * been synced before they got their names: those are damage whatever the LSNs say.
+   * `segment-short`: the file is shorter than its header says, so records may have been cut off
+   * together with what witnessed them. */
+  readonly kind: 'record' | 'segment-short' | StructureBreak['kind'];
+  readonly path: string;
+  /** The bytes that hold no valid record: up to the next valid header, or the segment's end. */
+  readonly fromBytes: number;
+  readonly toBytes: number;
+  /** A valid record was found behind them. */
+  readonly resumesAtLsn?: Lsn;
+  /** Something was written there, or it is not the log's last segment. False: just the unused rest
+   * of the last segment. */
+  readonly isBroken: boolean;
+}
+
+export interface LogScan {
+  readonly directory: string;
+  /** From the segment headers; `undefined` when there is no segment. */
+  readonly logId: string | undefined;
+  /** Highest epoch of a segment header; 0 without segments. */
+  readonly epoch: number;
+  readonly segmentCount: number;
+  /** First LSN that the log still has; `lastLsn + 1` when it has none. */
+  readonly firstLsn: Lsn;
+  /** Last valid record before the end; 0 in an empty log. */
+  readonly lastLsn: Lsn;
+  /** Highest LSN that the log itself proves synced. Above `lastLsn`: records are missing. */
+  readonly durableLsn: Lsn;
+  /** Highest LSN of the PEER log that a watermark in this one proves durable. */
+  readonly peerWitness: Lsn;
+  /** Valid records above `durableLsn`. */
+  readonly unwitnessed: readonly ScannedRecord[];
+  /** The last record says that the log was closed in order. */
+  readonly isClosed: boolean;
+  /** `undefined` when there is no segment. */
+  readonly end: LogEnd | undefined;
+}
+
+/** @param visit sees the payload records in LSN order; what it throws ends the scan.
+ * @throws {MillraceError} FORMAT_UNKNOWN when a newer version wrote it; DISK_FAILED when a file
+ *   cannot be read, which is never taken for the end of the log. */
+export async function scanLog(
+  disk: Disk,
+  directory: string,
+  visit?: PayloadVisitor,
+): Promise<LogScan> {
+  const live = await findLiveSegments(disk, directory);
+  const findings = new ScanFindings(visit);
+  for (const segment of [...live.segments, ...live.behind]) {
+    findings.noteDurable(provenByHeader(segment));
+  }
+  const window = new ReadWindow();
+  let end: LogEnd | undefined;
+  for (const segment of live.segments) {
+    end = await scanSegment(disk, segment, { findings, window });
+    if (end !== undefined) break;
+  }
+  const firstLsn = (live.segments[0] ?? live.behind[0])?.header.baseLsn ?? (1 as Lsn);
+  return {
+    directory,
+    logId: live.logId,
+    epoch: live.epoch,
+    segmentCount: live.segmentCount,
+    firstLsn,
+    lastLsn: Math.max(findings.lastLsn, firstLsn - 1) as Lsn,
+    durableLsn: findings.durableLsn,
+    peerWitness: findings.peerWitness,
+    unwitnessed: findings.unwitnessed(),
+    isClosed: findings.lastType === RECORD_TYPES.closed,
+    end: live.break === undefined ? end : structureEnd(live.break),
+  };
+}
+
+interface ScanTools {
+  readonly findings: ScanFindings;
+  readonly window: ReadWindow;
+}
+
+/** @returns where the log ends, `undefined` when it goes on in the next segment. */
+async function scanSegment(
+  disk: Disk,
+  segment: LiveSegment,
+  { findings, window }: ScanTools,
+): Promise<LogEnd | undefined> {
+  const file = await disk.openForReading(segment.path);
+  try {
+    const limitBytes = Math.min(segment.header.segmentBytes, segment.sizeBytes);
+    const reader = new SegmentReader(file, limitBytes, window);
+    const walk = await walkSegment({ segment, reader }, segment.lastLsnMax, (record, payload) =>
+      findings.add(record, payload, segment.lastLsnMax),
+    );
+    if (walk.expectedLsn > segment.lastLsnMax) return undefined;
+    return await endOfLog(segment, reader, { walk, findings });
+  } finally {
+    await file.close();
+  }
+}
+
+async function endOfLog(
+  segment: LiveSegment,
+  reader: SegmentReader,
+  { walk, findings }: { readonly walk: WalkEnd; readonly findings: ScanFindings },
+): Promise<LogEnd> {
+  const fromBytes = Math.min(walk.offsetBytes, reader.limitBytes);
+  const behind = await searchHeaders({ segment, reader }, fromBytes + RECORD_ALIGN_BYTES);
+  findings.noteDurable(Math.min(behind?.durableLsn ?? 0, segment.lastLsnMax) as Lsn);
+  const isShort = segment.sizeBytes < segment.header.segmentBytes;
+  return {
+    kind: isShort ? 'segment-short' : 'record',
+    path: segment.path,
+    fromBytes,
+    toBytes: behind?.offsetBytes ?? reader.limitBytes,
+    ...(behind === undefined ? {} : { resumesAtLsn: behind.lsn }),
+    isBroken:
+      isShort || walk.isTouched || behind !== undefined || Number.isFinite(segment.lastLsnMax),
+  };
+}
+
+function structureEnd(found: StructureBreak): LogEnd {
+  return { kind: found.kind, path: found.path, fromBytes: 0, toBytes: 0, isBroken: true };
+}

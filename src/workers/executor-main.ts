@@ -1,0 +1,27 @@
+/** Entry of a receiver executor thread: binds a ReceiverExecutor to the worker's port, nothing
+ * else.
+ * @module */
+import { parentPort, workerData } from 'node:worker_threads';
+import { present } from '../core/assert.ts';
+import { systemClock } from '../core/clock.ts';
+import { armCrash } from '../core/crash-point.ts';
+import { nodeDisk } from '../wal/node-disk.ts';
+import type { DriverCallbacks, ReceiverExecutorApi, ReceiverExecutorData } from './protocol.ts';
+import { ReceiverExecutor } from './receiver-executor.ts';
+import { exposeApi } from './rpc.ts';
+
+const data = workerData as ReceiverExecutorData;
+armCrash(data.crash);
+const executor = new ReceiverExecutor(data, { disk: nodeDisk, clock: systemClock });
+
+// comlink calls methods on the exposed object; a class instance would lose its private fields.
+const api: ReceiverExecutorApi = {
+  load: () => executor.load(),
+  open: (callbacks: DriverCallbacks) => executor.open(callbacks),
+  startReceiver: (life) => executor.startReceiver(life),
+  stopReceivers: () => executor.stopReceivers(),
+  truncateLog: (lsn) => executor.truncateLog(lsn),
+  stats: () => executor.stats(),
+  close: () => executor.close(),
+};
+exposeApi(api, present(parentPort, 'the port of the executor thread'));

@@ -1,0 +1,162 @@
+/** One receiver executor: the receivers of one worker thread and their common log.
+ *
+ * Implements ReceiverExecutorApi for the driver. Order of a life: load → open (log) →
+ * startReceiver … → stopReceivers → close. Knows no thread API: executor-main.ts binds it to a
+ * worker, tests call it directly. @module */
+import { BlockArena } from '../blocks/block-arena.ts';
+import { BlockWriter } from '../blocks/block-writer.ts';
+import { present } from '../core/assert.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Lsn } from '../core/ids.ts';
+import { describeGraph, graphHash } from '../dstream/graph.ts';
+import { loadPipeline } from '../dstream/load-pipeline.ts';
+import type { LoadedPipeline } from '../dstream/load-pipeline.ts';
+import { msgpackCodec } from '../serde/msgpack-codec.ts';
+import { toWireError } from '../serde/wire-error.ts';
+import { createReceiver } from '../sources/receiver-factory.ts';
+import type { Disk } from '../wal/disk.ts';
+import { PAYLOAD_BYTES_MAX } from '../wal/record-header.ts';
+import { SEGMENT_HEADER_BYTES } from '../wal/segment-header.ts';
+import { WriteAheadLog } from '../wal/write-ahead-log.ts';
+import { BlockGenerator } from './block-generator.ts';
+import { BlockPusher } from './block-pusher.ts';
+import type {
+  DriverCallbacks,
+  ReceiverExecutorApi,
+  ReceiverExecutorData,
+  ReceiverExecutorStats,
+  ReceiverLife,
+  ReceiverLogSpec,
+  ThreadGraph,
+} from './protocol.ts';
+import { ReceiverRunner } from './receiver-runner.ts';
+
+export interface ReceiverExecutorServices {
+  readonly disk: Disk;
+  readonly clock: Clock;
+}
+
+/** What `open` has made. */
+interface Opened {
+  readonly driver: DriverCallbacks;
+  readonly wal: WriteAheadLog | undefined;
+  readonly pusher: BlockPusher;
+}
+
+export class ReceiverExecutor implements ReceiverExecutorApi {
+  readonly #data: ReceiverExecutorData;
+  readonly #services: ReceiverExecutorServices;
+  readonly #arena: BlockArena;
+  readonly #runners: ReceiverRunner[] = [];
+  #pipeline: LoadedPipeline | undefined;
+  #opened: Opened | undefined;
+
+  constructor(data: ReceiverExecutorData, services: ReceiverExecutorServices) {
+    this.#data = data;
+    this.#services = services;
+    this.#arena = BlockArena.attach(data.arena);
+  }
+
+  async load(): Promise<ThreadGraph> {
+    this.#pipeline = await loadPipeline(this.#data.pipeline.moduleUrl, 'the pipeline module');
+    const nodes = describeGraph(this.#pipeline.graph);
+    return { nodes, graphHash: graphHash(nodes) };
+  }
+
+  async open(driver: DriverCallbacks): Promise<void> {
+    const { log, durability } = this.#data;
+    const wal = log === undefined ? undefined : await this.#openLog(log, driver);
+    const pusher = new BlockPusher({
+      arena: this.#arena,
+      durability,
+      ...(wal === undefined || log === undefined ? {} : { log: { wal, name: log.name } }),
+      announce: (batch) => driver.announce(batch),
+    });
+    this.#opened = { driver, wal, pusher };
+  }
+
+  async startReceiver(life: ReceiverLife): Promise<void> {
+    const { driver, pusher } = present(this.#opened, 'the executor is not open');
+    const { graph } = present(this.#pipeline, 'the pipeline is not loaded');
+    const { clock } = this.#services;
+    const node = graph.node(life.streamId);
+    const runner = new ReceiverRunner(life, {
+      newReceiver: () => createReceiver(node, clock),
+      durability: this.#data.durability,
+      clock,
+      driver,
+      newGenerator: (ofLife, onBroken) => this.#newGenerator(ofLife, pusher, onBroken),
+    });
+    this.#runners.push(runner);
+    await runner.start();
+  }
+
+  async stopReceivers(): Promise<{ readonly lastAnnouncementSeq: number }> {
+    await Promise.all(this.#runners.splice(0).map((runner) => runner.stop()));
+    return { lastAnnouncementSeq: this.#opened?.pusher.lastAnnouncementSeq ?? 0 };
+  }
+
+  async truncateLog(lsn: Lsn): Promise<number> {
+    return (await this.#opened?.wal?.truncateBefore(lsn)) ?? 0;
+  }
+
+  async stats(): Promise<ReceiverExecutorStats> {
+    const { wal, pusher } = present(this.#opened, 'the executor is not open');
+    const { recordCount, blockCount, inFlightBytes } = pusher;
+    if (wal === undefined) return { recordCount, blockCount, inFlightBytes };
+    const { groups, bytes, syncMs, pendingBytes, segments } = wal.stats();
+    const log = {
+      groups,
+      bytes,
+      syncMsP50: syncMs.p50,
+      syncMsP99: syncMs.p99,
+      pendingBytes,
+      segments,
+    };
+    return { recordCount, blockCount, inFlightBytes, log };
+  }
+
+  async close(): Promise<void> {
+    await this.stopReceivers();
+    await this.#opened?.wal?.close();
+  }
+
+  #newGenerator(life: ReceiverLife, pusher: BlockPusher, onBroken: (cause: Error) => void) {
+    const { blockIntervalMs, blockBytesMax, arenaOwner, log } = this.#data;
+    const writer = new BlockWriter(this.#arena, msgpackCodec, arenaOwner);
+    if (log !== undefined) {
+      writer.slotBytesMax = Math.min(log.segmentBytes - SEGMENT_HEADER_BYTES, PAYLOAD_BYTES_MAX);
+    }
+    return new BlockGenerator({
+      life,
+      writer,
+      pusher,
+      arena: this.#arena,
+      clock: this.#services.clock,
+      blockIntervalMs,
+      blockBytesMax,
+      onBroken,
+    });
+  }
+
+  #openLog(spec: ReceiverLogSpec, driver: DriverCallbacks): Promise<WriteAheadLog> {
+    const { disk, clock } = this.#services;
+    const witness = new BigInt64Array(this.#data.driverDurableLsn);
+    return WriteAheadLog.open({
+      disk,
+      clock,
+      directory: spec.directory,
+      logId: spec.logId,
+      epoch: spec.epoch,
+      baseLsn: spec.baseLsn,
+      segmentBytes: spec.segmentBytes,
+      mode: spec.mode,
+      durability: spec.durability,
+      peerDurableLsn: () => Number(Atomics.load(witness, 0)) as Lsn,
+      onPoison: (error) => {
+        // The driver ends the engine on this; a driver that is gone has ended already.
+        driver.logPoisoned(toWireError(error)).catch(() => undefined);
+      },
+    });
+  }
+}

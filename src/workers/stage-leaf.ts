@@ -1,0 +1,90 @@
+/** Reads the leaf of a task and pushes its records. The only asynchronous part of most tasks.
+ * @module */
+import { assert, present } from '../core/assert.ts';
+import { roleOf } from '../dstream/graph.ts';
+import type { KindOf, OperatorKind } from '../dstream/graph.ts';
+import type { Leaf } from '../dstream/task-spec.ts';
+import { reduceShuffle } from './shuffle-reduce.ts';
+import type { Push, TaskEnvironment } from './task-environment.ts';
+
+/** Pushes every record of the leaf, in order. @returns how many it read. */
+export async function readLeaf(leaf: Leaf, env: TaskEnvironment, push: Push): Promise<number> {
+  switch (leaf.kind) {
+    case 'blocks':
+      return readBlocks(leaf, env, push);
+    case 'files':
+      return readFiles(leaf, env, push);
+    case 'queue':
+      return readQueue(leaf, env, push);
+    case 'shuffle':
+      return readShuffle(leaf, env, push);
+  }
+}
+
+/** How many records the leaf has, where that is known without reading it. */
+export function knownRecordCount(leaf: Leaf): number | undefined {
+  if (leaf.kind !== 'blocks') return undefined;
+  return leaf.blocks.reduce((sum, block) => sum + block.recordCount, 0);
+}
+
+type LeafOf<K extends Leaf['kind']> = Leaf & { readonly kind: K };
+
+async function readBlocks(
+  { blocks }: LeafOf<'blocks'>,
+  env: TaskEnvironment,
+  push: Push,
+): Promise<number> {
+  let count = 0;
+  for (const ref of blocks) {
+    const records = await env.readBlock(ref);
+    records.forEach(push);
+    count += records.count;
+  }
+  return count;
+}
+
+async function readFiles(
+  { files }: LeafOf<'files'>,
+  env: TaskEnvironment,
+  push: Push,
+): Promise<number> {
+  let count = 0;
+  for (const share of files) {
+    for await (const lines of env.readFile(share)) {
+      for (const line of lines) push(line);
+      count += lines.length;
+    }
+  }
+  return count;
+}
+
+function readQueue(
+  { streamId, queueIndex, slice, slices }: LeafOf<'queue'>,
+  env: TaskEnvironment,
+  push: Push,
+): number {
+  const { batches } = env.graph.node(streamId);
+  const records = present(batches, `the queue of ${streamId}`)[queueIndex] ?? [];
+  let count = 0;
+  for (let i = slice; i < records.length; i += slices) {
+    push(records[i]);
+    count += 1;
+  }
+  return count;
+}
+
+function readShuffle(
+  { operatorId, inputs }: LeafOf<'shuffle'>,
+  env: TaskEnvironment,
+  push: Push,
+): number {
+  const node = env.graph.node(operatorId);
+  const pieces = inputs.map((input) => input.pieces.map((piece) => env.readShared(piece)));
+  return reduceShuffle({ node, inputs: pieces, codec: env.codec }, shuffleKind(node.kind), push);
+}
+
+/** The kind of an operator that the plan takes for a shuffle. */
+export function shuffleKind(kind: OperatorKind): KindOf<'shuffle'> {
+  assert(roleOf(kind) === 'shuffle', `${kind} reads no shuffle`);
+  return kind as KindOf<'shuffle'>;
+}

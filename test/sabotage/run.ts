@@ -1,0 +1,198 @@
+/** Breaks copies of the project, one place at a time, and runs the test that has to notice.
+ *
+ *   npm run test:sabotage [-- words of a name]
+ *
+ * First every catcher runs on an unbroken copy and has to pass; then each break has to make a test
+ * fail: an assertion, not a file that does not load. Ends with 1 when one survives, or when the
+ * place that it breaks is not there any more. The project itself is never touched. @module */
+import { spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { BREAKS } from './breaks.ts';
+import type { Break, Catcher } from './breaks.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const COPIED = ['src', 'test', 'scripts', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
+const LIMIT_MS = 120_000;
+/** Copies that are worked on at the same time. */
+const LANES = 2;
+
+interface Outcome {
+  readonly name: string;
+  readonly violates: string;
+  readonly catcher: string;
+  readonly result: 'caught' | 'SURVIVED' | 'NOT FOUND' | 'NO RESULT';
+  readonly seconds: number;
+  readonly detail: string;
+}
+
+interface TestCounts {
+  readonly passed: number;
+  readonly failed: number;
+  /** Names of tests that failed, or why nothing can be said. */
+  readonly detail: string;
+}
+
+/** A copy of the project that may be broken. */
+class Lane {
+  readonly directory = mkdtempSync(join(tmpdir(), 'millrace-sabotage-'));
+
+  constructor() {
+    for (const path of [...COPIED, 'vitest.config.ts']) {
+      cpSync(join(ROOT, path), join(this.directory, path), { recursive: true });
+    }
+    symlinkSync(join(ROOT, 'node_modules'), join(this.directory, 'node_modules'));
+  }
+
+  async try(each: Break): Promise<Outcome> {
+    const started = performance.now();
+    const catcher = describeCatcher(each.caughtBy);
+    const outcome = (result: Outcome['result'], detail: string): Outcome => {
+      const seconds = (performance.now() - started) / 1_000;
+      return { name: each.name, violates: each.violates, catcher, result, seconds, detail };
+    };
+    const path = join(this.directory, each.file);
+    const sound = readFileSync(path, 'utf8');
+    const places = sound.split(each.find).length - 1;
+    if (places !== 1) return outcome('NOT FOUND', `${places} such places in ${each.file}`);
+    writeFileSync(
+      path,
+      sound.replace(each.find, () => each.replace),
+    );
+    try {
+      const { failed, detail } = await this.run(each.caughtBy);
+      if (failed > 0) return outcome('caught', detail);
+      return outcome(detail === '' ? 'SURVIVED' : 'NO RESULT', detail);
+    } finally {
+      writeFileSync(path, sound);
+    }
+  }
+
+  async run(catcher: Catcher): Promise<TestCounts> {
+    if (catcher.project === 'crash' || catcher.project === 'integration') {
+      const build = await this.#node(['scripts/build.mjs']);
+      if (build.code !== 0) return { passed: 0, failed: 0, detail: `no build: ${build.said}` };
+    }
+    const report = join(this.directory, 'report.json');
+    rmSync(report, { force: true });
+    const { said } = await this.#node([
+      join('node_modules', 'vitest', 'vitest.mjs'),
+      'run',
+      catcher.file,
+      `--project=${catcher.project}`,
+      '--reporter=json',
+      `--outputFile=${report}`,
+      '--bail=1',
+      ...(catcher.test === undefined ? [] : ['-t', catcher.test]),
+    ]);
+    return readReport(report, said);
+  }
+
+  close(): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  async #node(args: readonly string[]): Promise<{ code: number | null; said: string }> {
+    const child = spawn(process.execPath, args, {
+      cwd: this.directory,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: LIMIT_MS,
+      killSignal: 'SIGKILL',
+    });
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => (said += text));
+    }
+    const [code] = (await once(child, 'close')) as [number | null];
+    return { code, said: said.slice(-2_000) };
+  }
+}
+
+function readReport(path: string, said: string): TestCounts {
+  let report: {
+    numPassedTests: number;
+    numFailedTests: number;
+    testResults: { assertionResults: { status: string; fullName: string }[] }[];
+  };
+  try {
+    report = JSON.parse(readFileSync(path, 'utf8')) as typeof report;
+  } catch {
+    return { passed: 0, failed: 0, detail: `no report: ${said}` };
+  }
+  const { numPassedTests: passed, numFailedTests: failed } = report;
+  const names = report.testResults
+    .flatMap(({ assertionResults }) => assertionResults)
+    .filter(({ status }) => status === 'failed')
+    .map(({ fullName }) => fullName);
+  if (passed + failed === 0) return { passed, failed, detail: `no test ran: ${said}` };
+  return { passed, failed, detail: names[0] ?? '' };
+}
+
+function describeCatcher({ project, file, test }: Catcher): string {
+  return `${project}: ${file}${test === undefined ? '' : ` -t '${test}'`}`;
+}
+
+/** Each lane takes the next task when it is done with one. @returns in the order of the tasks. */
+async function inLanes<T, R>(
+  lanes: readonly Lane[],
+  tasks: readonly T[],
+  work: (lane: Lane, task: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  await Promise.all(
+    lanes.map(async (lane) => {
+      while (next < tasks.length) {
+        const index = next;
+        next += 1;
+        results[index] = await work(lane, tasks[index] as T);
+      }
+    }),
+  );
+  return results;
+}
+
+/** @returns what is wrong with the tests before anything is broken. */
+async function checkSound(lanes: readonly Lane[], chosen: readonly Break[]): Promise<string[]> {
+  const catchers = new Map(chosen.map(({ caughtBy }) => [describeCatcher(caughtBy), caughtBy]));
+  const problems = await inLanes(lanes, [...catchers], async (lane, [name, catcher]) => {
+    const { passed, failed, detail } = await lane.run(catcher);
+    if (failed === 0 && passed > 0) return [];
+    return [`${name} fails on the unbroken project: ${detail}`];
+  });
+  return problems.flat();
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function printOutcome({ name, violates, catcher, result, seconds, detail }: Outcome): void {
+  print(`${result.padEnd(9)} ${seconds.toFixed(1).padStart(5)} s  ${name} (${violates})`);
+  print(`                    ${catcher}${detail === '' ? '' : `: ${detail}`}`);
+}
+
+async function main(words: readonly string[]): Promise<number> {
+  const chosen = BREAKS.filter(({ name }) => words.every((word) => name.includes(word)));
+  const lanes = Array.from({ length: LANES }, () => new Lane());
+  try {
+    const problems = await checkSound(lanes, chosen);
+    for (const problem of problems) print(problem);
+    if (problems.length > 0) return 1;
+    const outcomes = await inLanes(lanes, chosen, async (lane, each) => {
+      const outcome = await lane.try(each);
+      printOutcome(outcome);
+      return outcome;
+    });
+    const caught = outcomes.filter(({ result }) => result === 'caught').length;
+    print(`${caught} of ${chosen.length} breaks caught`);
+    return caught === chosen.length && caught > 0 ? 0 : 1;
+  } finally {
+    for (const lane of lanes) lane.close();
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

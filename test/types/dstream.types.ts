@@ -1,0 +1,182 @@
+/** What the public API lets compile, and what it does not. Checked by `npm run typecheck`, never
+ * run.
+ * @module */
+import { Receiver, definePipeline, milliseconds, seconds } from 'millrace';
+import type { Batch, BatchTimeMs, DStream, PipelineContext } from 'millrace';
+
+/** Compiles when `Actual` is exactly `Expected`. */
+type Exactly<Actual, Expected> =
+  (<X>() => X extends Actual ? 1 : 2) extends <X>() => X extends Expected ? 1 : 2 ? true : never;
+
+function expectStream<Expected>() {
+  return <Actual>(_stream: DStream<Actual>, _same: Exactly<Actual, Expected>): void => {};
+}
+
+class Ticks extends Receiver<{ readonly n: number }> {
+  override onStart(): void {
+    void this.store([{ n: 1 }], { position: 7 });
+    // @ts-expect-error a record of another type
+    void this.store('tick');
+  }
+  override async onStop(): Promise<void> {}
+}
+
+export const wordCount = definePipeline({ name: 'p', batchInterval: seconds(1) }, (ssc) => {
+  const counts = ssc
+    .httpTextStream({ port: 8080 })
+    .flatMap((line) => line.split(' '))
+    .mapToPair((word) => [word, 1])
+    .reduceByKey((a, b) => a + b);
+  expectStream<[string, number]>()(counts, true);
+  counts.print();
+  counts.saveAsTextFiles('out/counts');
+});
+
+export const options = [
+  definePipeline({ name: 'p', blockInterval: milliseconds(50), memory: '64MiB' }, () => {}),
+  // @ts-expect-error a pipeline has a name
+  definePipeline({ batchInterval: 100 }, () => {}),
+  // @ts-expect-error there is no such option
+  definePipeline({ name: 'p', batchIntervall: 100 }, () => {}),
+];
+
+export function inputs(ssc: PipelineContext): void {
+  expectStream<{ readonly n: number }>()(
+    ssc.receiverStream(() => new Ticks()),
+    true,
+  );
+  expectStream<string>()(ssc.httpTextStream({ port: [1, 2], receivers: 2 }), true);
+  expectStream<string>()(ssc.socketTextStream('localhost', 99), true);
+  expectStream<string>()(ssc.textFileStream('in'), true);
+  expectStream<string>()(ssc.generatorStream({ total: 5 }), true);
+  expectStream<string>()(ssc.queueStream([['a'], []]), true);
+  expectStream<[string, number]>()(ssc.queueStream([[['a', 1]], []]), true);
+  expectStream<string>()(ssc.union([ssc.generatorStream(), ssc.textFileStream('in')]), true);
+  // @ts-expect-error a receiver is made by a function
+  ssc.receiverStream(new Ticks());
+  // @ts-expect-error a port is needed
+  ssc.httpTextStream({});
+}
+
+export function results(words: DStream<string>, numbers: DStream<number>): void {
+  expectStream<number>()(
+    words.map((w) => w.length),
+    true,
+  );
+  expectStream<{ w: string } | undefined>()(
+    words.map((w) => (w === '' ? undefined : { w })),
+    true,
+  );
+  expectStream<string>()(
+    words.filter((w) => w !== ''),
+    true,
+  );
+  expectStream<string>()(
+    words.flatMap((w) => new Set(w)),
+    true,
+  );
+  expectStream<string[]>()(words.glom(), true);
+  expectStream<number>()(
+    words.mapPartitions(() => [1]),
+    true,
+  );
+  expectStream<number>()(words.count(), true);
+  expectStream<[string, number]>()(words.countByValue({ partitions: 2, id: 'x' }), true);
+  expectStream<number>()(
+    numbers.reduce((a, b) => a + b),
+    true,
+  );
+  expectStream<string>()(words.repartition(4, { id: 'x' }), true);
+
+  const mixed = words.map((w): string | number => (w === '' ? 1 : w));
+  expectStream<number>()(
+    mixed.filter((x) => typeof x === 'number'),
+    true,
+  );
+
+  const left = words.mapToPair((w) => [w, 1]);
+  const right = words.keyBy((w) => w).mapValues((w) => w.length > 1);
+  expectStream<[string, number]>()(left, true);
+  expectStream<[string, boolean]>()(right, true);
+  expectStream<[string, string]>()(
+    left.flatMapValues((n) => `${n}`),
+    true,
+  );
+  expectStream<[string, number[]]>()(left.groupByKey(), true);
+  expectStream<[string, [number, boolean]]>()(left.join(right), true);
+  expectStream<[string, [number, boolean | undefined]]>()(left.leftOuterJoin(right), true);
+  expectStream<[string, [number | undefined, boolean]]>()(left.rightOuterJoin(right), true);
+  expectStream<[string, [number | undefined, boolean | undefined]]>()(
+    left.fullOuterJoin(right),
+    true,
+  );
+  expectStream<[string, [number[], boolean[]]]>()(left.cogroup(right, { partitions: 3 }), true);
+
+  // A tuple that was made without mapToPair is a pair as well.
+  const constant = words.map((w) => [w, 1] as const);
+  expectStream<[string, number]>()(
+    constant.mapValues((n): number => n),
+    true,
+  );
+
+  // @ts-expect-error strings are no pairs
+  words.reduceByKey((a, b) => a + b);
+  // @ts-expect-error a plain map gives arrays, not pairs: mapToPair
+  words.map((w) => [w, 1]).groupByKey();
+  // @ts-expect-error the keys are of another type
+  left.join(numbers.keyBy((n) => n));
+  // @ts-expect-error the streams are of different types
+  words.union(numbers);
+  // @ts-expect-error the combiner gives another type
+  left.reduceByKey((a, b) => `${a}${b}`);
+}
+
+export function promises(words: DStream<string>): void {
+  const pairs = words.mapToPair((w) => [w, 1]);
+  // @ts-expect-error asynchronous
+  words.map(async (w) => w.length);
+  // @ts-expect-error may be asynchronous
+  words.map((w) => (w === '' ? 1 : Promise.resolve(2)));
+  // @ts-expect-error asynchronous
+  words.filter(async () => true);
+  // @ts-expect-error asynchronous
+  words.flatMap(async (w) => [w]);
+  // @ts-expect-error asynchronous
+  words.flatMap(async function* twice(w) {
+    yield w;
+  });
+  // @ts-expect-error asynchronous
+  words.mapPartitions(async (all) => all);
+  // @ts-expect-error asynchronous
+  words.mapToPair(async (w) => [w, 1]);
+  // @ts-expect-error asynchronous
+  words.keyBy(async (w) => w);
+  // @ts-expect-error asynchronous
+  words.reduce(async (a, b) => a + b);
+  // @ts-expect-error asynchronous
+  pairs.mapValues(async (n) => n);
+  // @ts-expect-error asynchronous
+  pairs.flatMapValues(async (n) => [n]);
+  // @ts-expect-error asynchronous
+  pairs.reduceByKey(async (a, b) => a + b);
+
+  // What is of unknown or any type cannot be told apart from a promise, and is let through.
+  words.map((w): unknown => JSON.parse(w)).print();
+  words.map((w) => JSON.parse(w)).print();
+}
+
+export function outputs(counts: DStream<[string, number]>): void {
+  counts.print(20, { id: 'shown' });
+  counts.saveAsJsonFiles('out/x', 'json', { id: 'files' });
+  counts.foreachBatch(async (batch: Batch<[string, number]>, { batchTime }) => {
+    const time: BatchTimeMs = batchTime;
+    const records: [string, number][] = await batch.take(time > 0 ? 1 : 2);
+    await batch.count();
+    void records;
+  });
+  counts.foreachPartition(async (records, { batchTime, partition }) => {
+    for (const [word, n] of records) void [word.length, n + partition + batchTime];
+  });
+  // @ts-expect-error outputs give no stream
+  counts.print().map((x) => x);
+}

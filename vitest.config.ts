@@ -1,0 +1,47 @@
+/** The test suites, one vitest project each; package.json names the commands that run them.
+ *
+ * unit, sim and tidy need no build; integration and crash start real processes from dist/.
+ * Types (test/types) are checked by `npm run typecheck`, not here.
+ * @module */
+import { defineConfig } from 'vitest/config';
+
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+
+/** One suite. Files of suites that start processes run alone, one after the other. */
+function suite(name: string, include: string[], options: { timeoutMs: number; isSerial?: true }) {
+  return {
+    extends: true as const,
+    test: {
+      name,
+      include,
+      // What is tested from dist/ is loaded by Node itself, as its threads load it.
+      server: { deps: { external: [/\/dist\//] } },
+      testTimeout: options.timeoutMs,
+      hookTimeout: options.timeoutMs,
+      ...(options.isSerial === true
+        ? { fileParallelism: false, maxWorkers: 1, sequence: { groupOrder: 1 } }
+        : {}),
+    },
+  };
+}
+
+export default defineConfig({
+  test: {
+    pool: 'forks', // a crash of a test's process cannot take vitest down
+    maxWorkers: 2,
+    reporters: ['default', './test/plain-reporter.ts'],
+    projects: [
+      suite('unit', ['src/**/*.test.ts'], { timeoutMs: 10 * SECOND_MS }),
+      suite('sim', ['test/sim/**/*.test.ts', 'test/scenarios/**/*.test.ts'], {
+        timeoutMs: MINUTE_MS,
+      }),
+      suite('tidy', ['test/tidy/**/*.test.ts'], { timeoutMs: MINUTE_MS }),
+      suite('integration', ['test/integration/**/*.test.ts'], {
+        timeoutMs: 2 * MINUTE_MS,
+        isSerial: true,
+      }),
+      suite('crash', ['test/crash/**/*.test.ts'], { timeoutMs: 15 * MINUTE_MS, isSerial: true }),
+    ],
+  },
+});
