@@ -15,6 +15,7 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 /** Longest wait for anything that the engine is expected to say. */
 const ANSWER_LIMIT_MS = 60_000;
+const BATCHES_POLL_MS = 50;
 
 /** A line of `millrace run --json`: an engine event, and when it was told. */
 export interface EventLine {
@@ -98,6 +99,17 @@ export class EngineProcess {
       if (found !== undefined) return found;
       if (this.#hasEnded || Date.now() > limitMs) throw this.#failure(`never said ${event}`);
       await delay(1);
+    }
+  }
+
+  /** Waits until so many batches were completed. @throws when the engine ends before. */
+  async completed(batchCount: number): Promise<void> {
+    const limitMs = Date.now() + ANSWER_LIMIT_MS;
+    while (this.batches.length < batchCount) {
+      if (this.#hasEnded || Date.now() > limitMs) {
+        throw this.#failure(`never completed ${batchCount} batches`);
+      }
+      await delay(BATCHES_POLL_MS);
     }
   }
 

@@ -7,6 +7,7 @@ export type { Duration } from './core/duration.ts';
 export { MillraceError } from './core/errors.ts';
 export type { ErrorClass, ErrorCode, ErrorDetails } from './core/errors.ts';
 export type { BatchTimeMs, StreamId } from './core/ids.ts';
+export type { ResolvedOptions } from './core/options.ts';
 export type { PipelineOptions } from './core/options-types.ts';
 export type { DurabilityLevel, PositionValue } from './blocks/block-ref.ts';
 export type { Batch, BatchInfo, PartitionInfo } from './dstream/batch.ts';
@@ -25,4 +26,5 @@ export type { ClaimOutcome, SourcePositions, StoreOptions } from './dstream/rece
 export { StreamingContext } from './driver/stream-context.ts';
 export type { RunOptions } from './driver/run-options.ts';
 export type { EngineTotals } from './driver/engine.ts';
+export type { LogStats, ReceiverExecutorStats } from './workers/protocol.ts';
 export type { EngineEvent, EngineListener } from './core/events.ts';

@@ -102,6 +102,14 @@ it('knows three answers to the question for a checkpoint directory', async () =>
   expect((await call('run p.ts --no-checkpoint')).flags?.checkpointDir).toBe(false);
 });
 
+it('does not let the last of --checkpoint and --no-checkpoint win in silence', async () => {
+  for (const flags of ['--checkpoint a --no-checkpoint', '--no-checkpoint --checkpoint a']) {
+    const { problems } = (await call(`run p.ts ${flags}`)).flags ?? {};
+    expect(problems).toEqual([expect.stringContaining('exclude each other')]);
+  }
+  expect((await call('run p.ts --checkpoint a')).flags?.problems).toEqual([]);
+});
+
 it('collects what is wrong instead of stopping at the first', async () => {
   const { operands, flags } = await call(
     'run --wat p.ts --batches 0 --log-level loud --no-checkpoint --wal sync',

@@ -40,16 +40,16 @@ describe('nextStep', () => {
     expect(nextStep([killed, killed, healthy, killed], false)).toMatchObject({ delayMs: 1_000 });
   });
 
-  it('gives up after three starts in a row without a completed batch', () => {
-    const fruitless = exited(1, false);
-    expect(nextStep([fruitless, fruitless], false)).toMatchObject({ kind: 'restart' });
-    expect(nextStep([fruitless, killed, fruitless, fruitless], false)).toMatchObject({
-      kind: 'restart',
-    });
-    expect(nextStep([killed, fruitless, fruitless, fruitless], false)).toMatchObject({
-      kind: 'end',
-      exitCode: 1,
-    });
+  const fruitless = exited(1, false);
+  const times = (count: number): ChildEnd[] => Array.from({ length: count }, () => fruitless);
+
+  it('gives up when the first five starts complete no batch', () => {
+    expect(nextStep(times(4), false)).toMatchObject({ kind: 'restart' });
+    expect(nextStep(times(5), false)).toMatchObject({ kind: 'end', exitCode: 1 });
+  });
+
+  it('goes on for as long as it takes once a batch was completed', () => {
+    expect(nextStep([killed, ...times(50)], false)).toEqual({ kind: 'restart', delayMs: 30_000 });
   });
 
   it('never starts again once a stop was asked for', () => {

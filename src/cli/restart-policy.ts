@@ -1,7 +1,9 @@
 /** What a supervisor does after the engine's process has ended. Pure: history in, next step out.
  *
  * Starts again after a crash, ever more slowly; not where another start cannot help (damaged data,
- * wrong use, a broken disk, a directory in use), and not when it never gets anywhere.
+ * wrong use, a broken disk, a directory in use), and not when it never got anywhere. Once a batch was
+ * completed the pipeline is known to work: what stops it now, such as a database that is down, may
+ * pass, so that it is tried again for as long as it takes.
  * @module */
 
 /** One life of the engine's process. */
@@ -21,8 +23,8 @@ export type NextStep =
 
 const RESTART_DELAY_MS = 500;
 const RESTART_DELAY_MS_MAX = 30_000;
-/** Starts in a row without a completed batch after which there is no other. */
-const FRUITLESS_STARTS_MAX = 3;
+/** Starts without a completed batch, from the first one on, after which there is no other. */
+const FRUITLESS_STARTS_MAX = 5;
 /** Whoever ran this long has overcome what made earlier lives short: the delay begins anew. */
 const HEALTHY_MS = 60_000;
 
@@ -43,8 +45,8 @@ export function nextStep(history: readonly ChildEnd[], isStopping: boolean): Nex
   const final = last.exitCode === null ? undefined : FINAL_EXIT_CODES.get(last.exitCode);
   if (final !== undefined) return { kind: 'end', exitCode, reason: final };
   if (isStopping) return { kind: 'end', exitCode, reason: 'a stop was asked for' };
-  const newest = history.slice(-FRUITLESS_STARTS_MAX);
-  if (newest.length === FRUITLESS_STARTS_MAX && newest.every((each) => !each.hasCompletedBatch)) {
+  const isFruitless = history.every((each) => !each.hasCompletedBatch);
+  if (isFruitless && history.length >= FRUITLESS_STARTS_MAX) {
     const reason = `${FRUITLESS_STARTS_MAX} starts in a row completed no batch`;
     return { kind: 'end', exitCode, reason };
   }

@@ -53,8 +53,18 @@ export interface RunFlags {
   readonly problems: readonly string[];
 }
 
+/** Set when both were given: commander alone would let the last one win in silence. */
+const BOTH_CHECKPOINTS = 'bothCheckpoints';
+
 /** Adds all flags to the `run` command. */
 export function addRunFlags(command: Command): void {
+  const given = new Set<string>();
+  for (const name of ['checkpoint', 'no-checkpoint']) {
+    command.on(`option:${name}`, () => {
+      given.add(name);
+      command.setOptionValue(BOTH_CHECKPOINTS, given.size === 2);
+    });
+  }
   for (const flag of describeFlags()) {
     command.addOption(optionOf(flag));
     if (flag.option === 'checkpointDir') {
@@ -93,6 +103,9 @@ export function readRunFlags(given: Readonly<Record<string, unknown>>): RunFlags
   if (batches !== undefined && !(Number.isInteger(batches) && batches >= 1)) {
     const range = 'a whole number from 1 on';
     problems.push(`--batches is '${String(given['batches'])}' and must be ${range}`);
+  }
+  if (given[BOTH_CHECKPOINTS] === true) {
+    problems.push('--checkpoint and --no-checkpoint exclude each other: give one of them');
   }
   const { durability } = options;
   if (checkpoint === false && (durability === 'sync' || durability === 'flush')) {

@@ -20,6 +20,7 @@ export const ERROR_CODES = {
   TASK_FAILED: ['fatal', 1], // user code threw in a task, on every try; `cause` holds its error
   OUTPUT_FAILED: ['fatal', 1], // an output operation on the driver threw
   RECEIVER_FAILED: ['retry', 1], // a receiver reported an error or its start failed
+  ADDRESS_UNAVAILABLE: ['usage', 1], // a receiver cannot listen where it is told to
   RECEIVER_STOPPED: ['retry', 1], // the receiver is stopping: the record was not taken
   SOURCE_FAILED: ['fatal', 1], // an input that the driver reads itself (a directory) cannot be read
   BLOCK_REFUSED: ['retry', 1], // the driver refused a block (old incarnation, known id, gap)

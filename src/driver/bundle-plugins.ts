@@ -5,12 +5,14 @@
  * into the addresses of this machine.
  * @module */
 import { dirname, extname, relative, resolve, sep } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Loader, Plugin } from 'esbuild';
 
 const SELF_MARK = 'millrace-self:';
+const REQUIRED_SELF_MARK = 'millrace-required-self:';
 const ORIGIN_MARK = 'millrace-origin:';
-const MARKS = new RegExp(`"(${SELF_MARK}|${ORIGIN_MARK})([^"\\\\\\n]*)"`, 'g');
+const KINDS = [SELF_MARK, REQUIRED_SELF_MARK, ORIGIN_MARK].join('|');
+const MARKS = new RegExp(`"(${KINDS})([^"\\\\\\n]*)"`, 'g');
 
 const LOADERS: ReadonlyMap<string, Loader> = new Map([
   ...(['.ts', '.mts', '.cts'] as const).map((ext) => [ext, 'ts'] as const),
@@ -33,10 +35,11 @@ export function selfPlugin(exportedPaths: ReadonlySet<string>): Plugin {
   return {
     name: 'millrace-self',
     setup(build) {
-      build.onResolve({ filter: /^millrace(\/|$)/ }, ({ path }) => {
+      build.onResolve({ filter: /^millrace(\/|$)/ }, ({ path, kind }) => {
         const subpath = `.${path.slice('millrace'.length)}`;
+        const mark = kind === 'require-call' ? REQUIRED_SELF_MARK : SELF_MARK;
         return exportedPaths.has(subpath)
-          ? { path: SELF_MARK + subpath, external: true }
+          ? { path: mark + subpath, external: true }
           : { errors: [{ text: `millrace has no entry "${path}"` }] };
       });
     },
@@ -71,9 +74,23 @@ export function placeBundle(
 ): string {
   return code.replaceAll(MARKS, (mark: string, kind: string, rest: string) => {
     if (kind === SELF_MARK) return JSON.stringify(selfUrls.get(rest) ?? mark);
+    // The same module as for an import: Node's require takes ES modules, by path.
+    if (kind === REQUIRED_SELF_MARK) return JSON.stringify(fileURLToPath(selfUrls.get(rest) ?? ''));
     const [what = '', ...path] = rest.split(':');
     return JSON.stringify(placeOf(what, resolve(directory, decodeURI(path.join(':')))));
   });
+}
+
+/** Gives the bundle of a CommonJS pipeline the `require` that it calls, resolving as it would in the
+ * pipeline's own file. In the first line, so that no line number changes; only where it is called,
+ * since modules may declare a `require` of their own. */
+export function withRequire(code: string, fileName: string): string {
+  if (!code.includes('__require(')) return code;
+  const origin = JSON.stringify(`${ORIGIN_MARK}url:${encodeURI(fileName)}`);
+  return (
+    'import { createRequire as __millraceRequire } from "node:module"; ' +
+    `const require = __millraceRequire(${origin}); ${code}`
+  );
 }
 
 /** Constants in the first line, so that no line number changes. */

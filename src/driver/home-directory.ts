@@ -20,6 +20,7 @@ import type { CheckpointContent } from './checkpoint-content.ts';
 import { lockDirectory } from './directory-lock.ts';
 import type { DirectoryLock } from './directory-lock.ts';
 import { examineDirectory } from './examination.ts';
+import { refuseForeignContent } from './foreign-content.ts';
 import type { Examination } from './examination.ts';
 import { recoverDirectory } from './recovery.ts';
 import type { TrackerState } from './tracker-state.ts';
@@ -72,6 +73,7 @@ export interface Home {
  *   FORMAT_UNKNOWN, DISK_FAILED, DISK_FULL. The lock is given back then. */
 export async function openHome(input: HomeInput): Promise<Home> {
   await makeHome(input);
+  await refuseForeignContent(input.disk, input.directory);
   const lock = await lockDirectory(input.directory);
   try {
     return await openLocked(input, lock);

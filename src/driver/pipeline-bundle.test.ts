@@ -58,6 +58,29 @@ describe('bundlePipeline', () => {
     expect(run((await bundlePipeline(path)).moduleUrl).stdout).toBe('7');
   });
 
+  it('takes CommonJS: require of packages, of local files and of millrace', async () => {
+    put('lib/two.cjs', ['module.exports = { two: 2 };']);
+    put('node_modules/three/index.js', ['module.exports = 3;']);
+    const path = put('pipeline.cjs', [
+      "const { two } = require('./lib/two.cjs');",
+      "const { definePipeline } = require('millrace');",
+      "const { sep } = require('node:path');",
+      "module.exports = [two, require('three'), sep.length, typeof definePipeline];",
+    ]);
+    const { moduleUrl } = await bundlePipeline(path);
+    expect(run(moduleUrl)).toMatchObject({ stdout: '[2,3,1,"function"]', status: 0 });
+  });
+
+  it('leaves a module alone that makes its own require', async () => {
+    const path = put('pipeline.js', [
+      "import { createRequire } from 'node:module';",
+      'const require = createRequire(import.meta.url);',
+      "export default require('node:path').sep;",
+    ]);
+    const { moduleUrl } = await bundlePipeline(path);
+    expect(run(moduleUrl)).toMatchObject({ stdout: '"/"', status: 0 });
+  });
+
   it('resolves millrace to the package that is running', async () => {
     const path = put('pipeline.ts', [
       "import { definePipeline } from 'millrace';",

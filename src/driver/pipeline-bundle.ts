@@ -13,12 +13,18 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, realpathSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { BuildFailure, BuildOptions, Message } from 'esbuild';
 import { MillraceError, toError } from '../core/errors.ts';
 import { threadEntry } from '../core/thread-entry.ts';
-import { IMPORT_META_NAMES, originPlugin, placeBundle, selfPlugin } from './bundle-plugins.ts';
+import {
+  IMPORT_META_NAMES,
+  originPlugin,
+  placeBundle,
+  selfPlugin,
+  withRequire,
+} from './bundle-plugins.ts';
 
 const ERRORS_SHOWN_MAX = 5;
 
@@ -93,7 +99,7 @@ async function build(path: string, directory: string): Promise<{ code: string; m
     const { outputFiles } = await esbuild.build({ ...options, plugins: [...options.plugins] });
     const textOf = (suffix: string): string =>
       outputFiles.find((file) => file.path.endsWith(suffix))?.text ?? '';
-    return { code: textOf('bundle.mjs'), map: textOf('.map') };
+    return { code: withRequire(textOf('bundle.mjs'), basename(path)), map: textOf('.map') };
   } catch (error) {
     throw notCompiled(path, directory, error);
   } finally {

@@ -11,6 +11,7 @@ import type { EngineEvent } from '../core/events.ts';
 import type { Lsn, StreamId } from '../core/ids.ts';
 import type { NodeDescription } from '../dstream/graph.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
+import { toWireError } from '../serde/wire-error.ts';
 import type {
   AddOutcome,
   BlockAnnouncement,
@@ -402,6 +403,24 @@ describe('when a thread dies', () => {
     await receivers.truncateLogs((index) => (10 + index) as Lsn);
     expect(executor(1).truncations).toEqual([11]);
     expect(executor(0).truncations).toEqual([]);
+  });
+});
+
+describe('an address that cannot be had', () => {
+  const error = toWireError(new MillraceError('ADDRESS_UNAVAILABLE', 'the port is in use'));
+  const failed = { kind: 'error', message: 'onStart failed', error } as const;
+
+  it('ends the engine at the first start', async () => {
+    await start();
+    await executor().driver.receiverEvent(executor().life, failed);
+    expect(fatal).toMatchObject([{ code: 'ADDRESS_UNAVAILABLE' }]);
+  });
+
+  it('is tried again once the receiver has run', async () => {
+    await start();
+    await executor().driver.receiverEvent(executor().life, { kind: 'started' });
+    await executor().driver.receiverEvent(executor().life, failed);
+    expect(fatal).toEqual([]);
   });
 });
 

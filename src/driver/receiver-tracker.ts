@@ -16,6 +16,7 @@ import type { BlockId, Lsn, StreamId } from '../core/ids.ts';
 import { firstDifference } from '../dstream/graph.ts';
 import type { NodeDescription } from '../dstream/graph.ts';
 import { fromWireError } from '../serde/wire-error.ts';
+import type { WireError } from '../serde/wire-error.ts';
 import type {
   AddOutcome,
   AnnouncementBatch,
@@ -75,12 +76,16 @@ const RESPAWN_DELAY_MAX_MS = 30_000;
 const RESPAWN_RESET_MS = 60_000;
 /** How long receivers of an engine that failed may take to answer. */
 const LAST_ANSWERS_MS = 1_000;
+/** Why a first start failed that no later one can mend. */
+const HOPELESS_AT_START: ReadonlySet<string> = new Set(['ADDRESS_UNAVAILABLE', 'OPTIONS_INVALID']);
 
 export class ReceiverTracker {
   readonly #options: ReceiverTrackerOptions;
   readonly #executors = new Map<number, Executor>();
   readonly #lives = new Map<string, ReceiverLife>();
   readonly #ended = new Set<string>();
+  /** Receivers that have run in this process. */
+  readonly #started = new Set<string>();
   readonly #respawns = new Map<number, number>();
   readonly #timers = new Set<Timer>();
   #state: 'created' | 'open' | 'running' | 'stopped' = 'created';
@@ -338,12 +343,22 @@ export class ReceiverTracker {
     await Promise.allSettled(executor.adds);
   }
 
+  /** A wrong setting is told at once, not hidden behind retries; after a good start the same error
+   * may pass, as a port that its last owner still holds. */
+  #endIfHopeless(life: ReceiverLife, thrown: WireError | undefined): void {
+    if (thrown === undefined || this.#started.has(placeKey(life))) return;
+    const error = fromWireError(thrown);
+    if (!(error instanceof MillraceError) || !HOPELESS_AT_START.has(error.code)) return;
+    this.#options.onFatal(error);
+  }
+
   #onEvent(life: ReceiverLife, event: ReceiverEvent): void {
     const { events } = this.#options;
     const { streamId, receiverIndex } = life;
     switch (event.kind) {
       case 'started': {
         const address = event.address === undefined ? {} : { address: event.address };
+        this.#started.add(placeKey(life));
         return events.emit({ type: 'receiver-started', streamId, receiverIndex, ...address });
       }
       case 'ended':
@@ -352,7 +367,8 @@ export class ReceiverTracker {
       case 'error': {
         const { message } = event;
         const error = event.error === undefined ? {} : { error: event.error.message };
-        return events.emit({ type: 'receiver-error', streamId, receiverIndex, message, ...error });
+        events.emit({ type: 'receiver-error', streamId, receiverIndex, message, ...error });
+        return this.#endIfHopeless(life, event.error);
       }
       case 'restarting': {
         const { reason, delayMs } = event;

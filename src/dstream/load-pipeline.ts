@@ -25,7 +25,7 @@ export async function loadPipeline(moduleUrl: string, shownAs: string): Promise<
       cause,
     });
   }
-  const definition = exported.default;
+  const definition = unwrapped(exported.default);
   if (!isPipelineDefinition(definition)) {
     throw new MillraceError(
       'PIPELINE_INVALID',
@@ -34,4 +34,10 @@ export async function loadPipeline(moduleUrl: string, shownAs: string): Promise<
     );
   }
   return { definition, graph: buildGraph(definition) };
+}
+
+/** TypeScript that was compiled to CommonJS has its default export one level deeper. */
+function unwrapped(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || isPipelineDefinition(value)) return value;
+  return '__esModule' in value && 'default' in value ? value.default : value;
 }

@@ -151,3 +151,39 @@ describe('operators', () => {
     ]);
   });
 });
+
+describe('places', () => {
+  it.each([
+    ['one port twice', { port: [8080, 8080] }, 'httpTextStream-0 uses 127.0.0.1:8080 twice'],
+    ['two receivers on neighbouring ports', { port: 8080, receivers: 2 }, undefined],
+    ['any free port', { port: 0, receivers: 2 }, undefined],
+  ] as const)('of inputs: %s', (_, options, problem) => {
+    const build: BuildPipeline = (ssc) => ssc.httpTextStream(options).print();
+    if (problem === undefined) expect(() => graphOf(build)).not.toThrow();
+    else expect(failure(build)).toMatchObject({ code: 'PIPELINE_INVALID' });
+    if (problem !== undefined) expect(failure(build).message).toContain(problem);
+  });
+
+  it('of two inputs, and of two outputs, have to differ', () => {
+    const inputs = failure((ssc) => {
+      ssc.httpTextStream({ port: 8080 }).print();
+      ssc.httpTextStream({ port: 8079, receivers: 2 }).print();
+    });
+    expect(inputs.message).toContain('httpTextStream-0 and httpTextStream-1 both use');
+    const outputs = failure((ssc) => {
+      const lines = ssc.generatorStream();
+      lines.saveAsTextFiles('out/x');
+      lines.count().saveAsJsonFiles('./out/x');
+    });
+    expect(outputs.message).toContain('saveAsTextFiles-0 and saveAsJsonFiles-0 both use');
+  });
+
+  it('of outputs differ by their suffix', () => {
+    const build: BuildPipeline = (ssc) => {
+      const lines = ssc.generatorStream();
+      lines.saveAsTextFiles('out/x');
+      lines.saveAsTextFiles('out/x', 'txt');
+    };
+    expect(() => graphOf(build)).not.toThrow();
+  });
+});

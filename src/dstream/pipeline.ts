@@ -8,6 +8,7 @@ import { MillraceError } from '../core/errors.ts';
 import type { PipelineOptions } from '../core/options-types.ts';
 import { GraphBuilder } from './graph-builder.ts';
 import type { Graph } from './graph.ts';
+import { checkPlaces } from './place-check.ts';
 import { PipelineContext } from './pipeline-context.ts';
 
 const MARK: unique symbol = Symbol.for('millrace.pipeline');
@@ -48,8 +49,8 @@ export function isPipelineDefinition(value: unknown): value is PipelineDefinitio
 }
 
 /** Runs the pipeline's function on a fresh graph.
- * @throws {MillraceError} PIPELINE_INVALID: the function threw (`cause`), is asynchronous, or made
- *   no output; OPTIONS_INVALID: an operator or input was called with wrong options. */
+ * @throws {MillraceError} PIPELINE_INVALID: the function threw (`cause`), is asynchronous, made no
+ *   output, or uses one port or one output directory twice; OPTIONS_INVALID: an operator or input was called with wrong options. */
 export function buildGraph({ options, build }: PipelineDefinition): Graph {
   const builder = new GraphBuilder(options.name);
   let returned: unknown;
@@ -77,6 +78,7 @@ export function buildGraph({ options, build }: PipelineDefinition): Graph {
         'add one, such as print() or saveAsTextFiles()',
     );
   }
+  checkPlaces(options.name, graph);
   return graph;
 }
 

@@ -326,7 +326,7 @@ describe('starting and stopping', () => {
     const receiver = new HttpTextReceiver({ ports: [port] });
     const host = new FakeReceiverHost(receiver);
     await expect(receiver.onStart()).rejects.toMatchObject({
-      code: 'RECEIVER_FAILED',
+      code: 'ADDRESS_UNAVAILABLE',
       message: expect.stringContaining(`127.0.0.1:${port}: the port is in use. Stop`),
     });
     await receiver.onStop();

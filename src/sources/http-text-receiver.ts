@@ -61,7 +61,7 @@ export class HttpTextReceiver extends Receiver<string> {
     this.#budget = new BodyBudget(this.#options.heldBodyBytesMax);
   }
 
-  /** Listens. @throws {MillraceError} RECEIVER_FAILED when the address cannot be had. */
+  /** Listens. @throws {MillraceError} ADDRESS_UNAVAILABLE when the address cannot be had. */
   async onStart(): Promise<void> {
     const { host } = this.#options;
     const port = this.#options.ports[this.receiverIndex];
@@ -278,7 +278,7 @@ function listen(server: Server, address: Address): Promise<void> {
   return new Promise((resolve, reject) => {
     function onError(error: NodeJS.ErrnoException): void {
       reject(
-        new MillraceError('RECEIVER_FAILED', listenMessage(error, address), {
+        new MillraceError('ADDRESS_UNAVAILABLE', listenMessage(error, address), {
           cause: error,
           details: { host: address.host, port: address.port, errno: error.code },
         }),

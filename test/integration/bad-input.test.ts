@@ -277,24 +277,24 @@ describe('functions', () => {
 });
 
 describe('places', () => {
-  it('a port in use is told, and taken when it becomes free', async () => {
+  it('a port in use ends the first start', async () => {
     const other = await LineServer.listen();
     try {
       site.pipeline(`ssc.httpTextStream({ port: ${other.port} }).print();`);
-      const run = await site.start();
-      const { error } = await run.event('receiver-error');
-      expect(error).toContain(`127.0.0.1:${other.port}: the port is in use`);
-      await run.event('receiver-restarting');
-      await other.close();
-      await run.event('receiver-started');
-      const response = await fetch(`http://127.0.0.1:${other.port}/`, {
-        method: 'POST',
-        body: 'x',
-      });
-      expect(response.status).toBe(200);
+      const failure = await failureOf(site.start());
+      expect(failure).toMatchObject({ code: 'ADDRESS_UNAVAILABLE', exitCode: 1 });
+      expect(failure.message).toContain(`127.0.0.1:${other.port}: the port is in use`);
     } finally {
       await other.close();
     }
+  });
+
+  it('a directory with other things in it becomes no checkpoint directory', async () => {
+    site.pipeline(`ssc.queueStream([[1]]).print();`);
+    site.write('home/notes.txt', 'mine');
+    const failure = await failureOf(site.open({ checkpointDir: site.path('home') }));
+    expect(failure).toMatchObject({ code: 'CHECKPOINT_MISMATCH', exitCode: 64 });
+    expect(failure.message).toContain('not empty (notes.txt)');
   });
 
   it('a checkpoint directory that cannot be made is named, whatever the reason', async () => {

@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ERROR_CODES } from '../../src/core/errors.ts';
+import { describeFlags } from '../../src/core/options.ts';
 import type * as Millrace from '../../src/index.ts';
 import type { Lsn } from '../../src/core/ids.ts';
 import { crc32 } from '../../src/serde/crc32.ts';
@@ -284,6 +285,38 @@ describe('tables', () => {
       .filter(({ text }) => methods.includes(text))
       .map(({ text }) => text);
     expect(new Set(listed)).toEqual(new Set(methods.filter((name) => !internal.has(name))));
+  });
+});
+
+describe('the reference', () => {
+  const reference = new Document('docs/reference.md');
+  const plain = (cell: string | undefined): string => (cell ?? '').replaceAll('`', '');
+
+  it('lists every option with its flag', () => {
+    const listed = reference.table('option').map(([option, flag]) => [plain(option), plain(flag)]);
+    const flags = new Map<string, string>(
+      describeFlags().map(({ option, flag }) => [option, flag]),
+    );
+    const source = readFileSync(join(ROOT, 'src/core/options-types.ts'), 'utf8');
+    const options = [...source.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, name]) => name);
+    expect(listed.map(([option]) => option)).toEqual(options);
+    for (const [option = '', flag] of listed) {
+      expect(flag?.split(', ')[0], option).toBe(flags.get(option) ?? '');
+    }
+  });
+
+  it('lists every error with its class and exit code', () => {
+    const listed = reference
+      .table('code')
+      .map(([code, kind, exit]) => [plain(code), [kind, Number(exit)]]);
+    expect(Object.fromEntries(listed)).toEqual(ERROR_CODES);
+  });
+
+  it('lists every event', () => {
+    const source = readFileSync(join(ROOT, 'src/core/events.ts'), 'utf8');
+    const events = [...source.matchAll(/readonly type: '([a-z-]+)'/g)].map(([, name]) => name);
+    const listed = reference.table('event').flatMap(([names]) => plain(names).split(', '));
+    expect(new Set(listed)).toEqual(new Set(events));
   });
 });
 

@@ -48,10 +48,10 @@ it('gives up on an engine that never completes a batch, with its exit code', asy
   const command = place.start('run', 'hopeless.ts', '--supervise');
   const { code } = await command.ended;
   expect(code).toBe(1);
-  expect(command.lines('failure')).toHaveLength(3);
+  expect(command.lines('failure')).toHaveLength(5);
   expect(command.lines('notice').at(-1)).toMatchObject({
     level: 'error',
-    msg: 'the engine ended with exit code 1; 3 starts in a row completed no batch',
+    msg: 'the engine ended with exit code 1; 5 starts in a row completed no batch',
   });
 });
 
