@@ -1,9 +1,9 @@
 /** What a supervisor does after the engine's process has ended. Pure: history in, next step out.
  *
  * Starts again after a crash, ever more slowly; not where another start cannot help (damaged data,
- * wrong use, a broken disk, a directory in use), and not when it never got anywhere. Once a batch was
- * completed the pipeline is known to work: what stops it now, such as a database that is down, may
- * pass, so that it is tried again for as long as it takes.
+ * wrong use, a broken disk, a directory in use), and not when it never got anywhere. Once a batch
+ * was completed the pipeline is known to work: what stops it now, such as a database that is down,
+ * may pass, so that it is tried again for as long as it takes.
  * @module */
 
 /** One life of the engine's process. */

@@ -81,9 +81,9 @@ export function placeBundle(
   });
 }
 
-/** Gives the bundle of a CommonJS pipeline the `require` that it calls, resolving as it would in the
- * pipeline's own file. In the first line, so that no line number changes; only where it is called,
- * since modules may declare a `require` of their own. */
+/** Gives the bundle of a CommonJS pipeline the `require` that it calls, resolving as it would in
+ * the pipeline's own file. In the first line, so that no line number changes; only where it is
+ * called, since modules may declare a `require` of their own. */
 export function withRequire(code: string, fileName: string): string {
   if (!code.includes('__require(')) return code;
   const origin = JSON.stringify(`${ORIGIN_MARK}url:${encodeURI(fileName)}`);

@@ -1,12 +1,14 @@
-/** Refuses to make a checkpoint directory of one that holds something else: `--checkpoint /`, or the
- * folder of the project, would be strewn with logs. Looked at before the first file is written.
+/** Refuses to make a checkpoint directory of one that holds something else: `--checkpoint /`, or
+ * the folder of the project, would be strewn with logs. Looked at before the first file is written.
  * @module */
 import { MillraceError } from '../core/errors.ts';
 import type { Disk } from '../wal/disk.ts';
 
 /** What the engine makes, also in a first start that was killed, and what a file system brings. */
-const OWN_NAMES =
-  /^(LOCK|MANIFEST|driver-log|receiver-log-|checkpoints|state|spill|removed-|\.direct-probe-|lost\+found$)/;
+const OWN_NAMES = new RegExp(
+  '^(LOCK|MANIFEST|driver-log|receiver-log-|checkpoints|state|spill|removed-|\\.direct-probe-' +
+    '|lost\\+found$)',
+);
 const NAMES_SHOWN_MAX = 3;
 
 /** @throws {MillraceError} CHECKPOINT_MISMATCH when there is no MANIFEST and something foreign. */

@@ -50,7 +50,8 @@ export function isPipelineDefinition(value: unknown): value is PipelineDefinitio
 
 /** Runs the pipeline's function on a fresh graph.
  * @throws {MillraceError} PIPELINE_INVALID: the function threw (`cause`), is asynchronous, made no
- *   output, or uses one port or one output directory twice; OPTIONS_INVALID: an operator or input was called with wrong options. */
+ *   output, or uses one port or one output directory twice; OPTIONS_INVALID: an operator or input
+ *   was called with wrong options. */
 export function buildGraph({ options, build }: PipelineDefinition): Graph {
   const builder = new GraphBuilder(options.name);
   let returned: unknown;
