@@ -22,8 +22,8 @@ export async function refuseForeignContent(disk: Disk, directory: string): Promi
     foreign.length > NAMES_SHOWN_MAX ? ` and ${foreign.length - NAMES_SHOWN_MAX} more` : '';
   throw new MillraceError(
     'CHECKPOINT_MISMATCH',
-    `${directory} is no checkpoint directory and not empty (${shown}${more}): nothing was written; ` +
-      'choose a new or an empty directory',
+    `${directory} is no checkpoint directory and not empty (${shown}${more}); nothing was ` +
+      'written: choose a new or an empty directory',
     { details: { path: directory } },
   );
 }
