@@ -298,6 +298,28 @@ describe('a restart', () => {
     expect(driver.events.at(-1)).toBe('3 started');
   });
 
+  it('answers a failing start only when the driver has taken the failure in', async () => {
+    let taken = (): void => {};
+    const answer = new Promise<void>((resolve) => {
+      taken = resolve;
+    });
+    const told: ReceiverEvent[] = [];
+    driver.receiverEvent = (_life, event) => {
+      told.push(event);
+      return answer;
+    };
+    next.push(async () => new Probe({ onStart: () => Promise.reject(new Error('in use')) }));
+    let isAnswered = false;
+    const started = runner.start().then(() => {
+      isAnswered = true;
+    });
+    await settle();
+    expect(told).toMatchObject([{ kind: 'error', message: 'onStart failed' }]);
+    expect(isAnswered).toBe(false);
+    taken();
+    await started;
+  });
+
   it('is told when the driver gives no new life', async () => {
     await runner.start();
     driver.refusesLife = true;

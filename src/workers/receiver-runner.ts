@@ -85,8 +85,11 @@ export class ReceiverRunner {
       attachHost(receiver, this.#host(life, this.#generator, this.#abort.signal));
       await this.#inTime('onStart', receiver.onStart());
     } catch (error) {
+      if (!this.#isStarting()) return;
       this.#failuresInARow += 1;
-      this.#restart('onStart failed', toError(error), this.#backoffMs());
+      // Told before the start is answered: the answer has a channel of its own and would overtake it.
+      await this.#event({ kind: 'error', message: 'onStart failed', error: toWireError(error) });
+      this.#restart('onStart failed', undefined, this.#backoffMs());
       return;
     }
     if (!this.#isStarting()) return;
