@@ -13,7 +13,8 @@ import { describeGraph } from '../dstream/graph.ts';
 import type { Graph } from '../dstream/graph.ts';
 import { loadPipeline } from '../dstream/load-pipeline.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
-import type { Disk } from '../wal/disk.ts';
+import type { Disk, OwnedDisk } from '../wal/disk.ts';
+import { DiskThread } from '../wal/disk-thread.ts';
 import { nodeDisk } from '../wal/node-disk.ts';
 import { Engine } from './engine.ts';
 import { spawnReceiverThread } from './executor-threads.ts';
@@ -47,7 +48,7 @@ export async function prepareRun(
     printLine,
     onEvent,
     crash,
-    disk = nodeDisk,
+    disk: givenDisk,
     ...flags
   } = given;
   const startedMs = clock.monotonicMs();
@@ -61,20 +62,24 @@ export async function prepareRun(
   const events = new EventBus();
   if (onEvent !== undefined) events.subscribe(onEvent);
   let engine: Engine | undefined = undefined;
-  const home = await openHomeOf(sources, graph, {
-    disk,
-    clock,
-    events,
-    onPoison: (error) => engine?.fail(error),
-  });
-  const resolved = home?.options ?? resolveOptions(sources);
+  let home: Home | undefined;
+  const ownDisk = openDisk(givenDisk, resolveOptions(sources));
+  const { disk } = ownDisk;
   try {
+    home = await openHomeOf(sources, graph, {
+      disk,
+      clock,
+      events,
+      onPoison: (error) => engine?.fail(error),
+    });
+    const resolved = home?.options ?? resolveOptions(sources);
     engine = new Engine({
       graph,
       module: bundle,
       options: resolved,
       ...(home === undefined ? {} : { home }),
       disk,
+      closeDisk: () => ownDisk.close(),
       clock,
       events,
       spawn: spawnReceiverThread,
@@ -82,12 +87,26 @@ export async function prepareRun(
       ...(batches === undefined ? {} : { batchesMax: batches }),
       ...(crash === undefined ? {} : { crash }),
     });
+    return { engine, events, options: resolved, home, clock, startedMs };
   } catch (error) {
-    await home?.driverLog.close();
-    await home?.lock.release();
+    try {
+      await home?.driverLog.close();
+      await home?.lock.release();
+    } finally {
+      await ownDisk.close();
+    }
     throw error;
   }
-  return { engine, events, options: resolved, home, clock, startedMs };
+}
+
+/** A thread of the driver's own when acknowledgements will wait for it; else there is only scratch
+ * to be written. */
+function openDisk(given: Disk | undefined, { checkpointDir }: ResolvedOptions): OwnedDisk {
+  if (given !== undefined || checkpointDir === false) {
+    return { disk: given ?? nodeDisk, close: () => Promise.resolve() };
+  }
+  const thread = new DiskThread('the driver');
+  return { disk: thread.disk, close: () => thread.close() };
 }
 
 interface HomeServices {

@@ -47,6 +47,8 @@ export interface EngineInput {
   /** Absent without a checkpoint directory. */
   readonly home?: Home;
   readonly disk: Disk;
+  /** Called last of all, when the run has ended; absent: the disk is not the run's own. */
+  readonly closeDisk?: () => Promise<void>;
   readonly clock: Clock;
   readonly events: EventBus;
   readonly spawn: SpawnReceiverExecutor;

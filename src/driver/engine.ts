@@ -181,6 +181,7 @@ export class Engine {
       () => this.#input.home?.driverLog.close(),
       () => this.#input.home?.lock.release(),
       cleanUp,
+      () => this.#input.closeDisk?.(),
     ];
     for (const step of steps) {
       try {

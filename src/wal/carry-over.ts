@@ -73,5 +73,7 @@ function toPending({ type, payload }: CarriedRecord): PendingRecord {
     payloadBytes: payload.byteLength,
     payloadCrc: 0,
     isForced: true,
+    resolve: undefined,
+    reject: undefined,
   };
 }

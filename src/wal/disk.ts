@@ -1,4 +1,5 @@
-/** The engine's whole view of a file system. One real binding (node-disk.ts), others for tests.
+/** The engine's whole view of a file system. One real binding (node-disk.ts), which makes its calls
+ * on the process's thread pool or on a thread of its own (disk-thread.ts); others for tests.
  *
  * Everything durable goes through here, so that a simulated disk can drop what was not synced.
  * Paths are absolute. No method retries; every failure rejects with MillraceError DISK_FAILED, or
@@ -13,6 +14,9 @@ export interface DiskFile {
   /** Writes all views one after the other at `positionBytes`.
    * @returns the number of bytes that the kernel took; less than asked for is a FAILED write. */
   write(views: readonly Uint8Array[], positionBytes: number): Promise<number>;
+  /** `write`, then `sync` when all of it was taken, in one call: for the disk's thread that is one
+   * message instead of two. A disk without it is asked for the two. @returns as `write`. */
+  writeSynced?(views: readonly Uint8Array[], positionBytes: number): Promise<number>;
   /** Reads up to `into.byteLength` bytes. @returns the count; short only at the end of the file. */
   read(into: Uint8Array, positionBytes: number): Promise<number>;
   /** fdatasync: content and a changed size are on the device when it resolves; names are not. */
@@ -48,4 +52,10 @@ export interface Disk {
   supportsDirect(directory: string): Promise<boolean>;
   /** Zero-filled memory whose start is aligned to 4096 bytes, fit for `direct` writes. */
   allocateAligned(bytes: number): Uint8Array;
+}
+
+/** A disk that somebody opened, and closes after all files on it. */
+export interface OwnedDisk {
+  readonly disk: Disk;
+  close(): Promise<void>;
 }

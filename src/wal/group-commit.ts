@@ -28,13 +28,21 @@ import { shortWrite } from './short-write.ts';
 import type { Slab } from './slab.ts';
 import type { ResolvedWalOptions } from './wal-options.ts';
 
+/** Durable, and where it is; its callers are to be told. */
+interface SettledGroup {
+  readonly group: readonly PendingRecord[];
+  readonly offsets: Float64Array;
+  readonly firstLsn: number;
+  readonly segmentSeq: number;
+}
+
 export class GroupCommit {
   readonly #options: ResolvedWalOptions;
   readonly #segments: LogSegments;
   readonly #slab: Slab;
   readonly #clock: Clock;
   readonly #queue = new RecordQueue();
-  /** Of the group being written; the queue's come after them. */
+  /** Of the group being written, until its callers are told; the queue's come after them. */
   #inFlight: readonly PendingRecord[] = [];
   #isBusy = false;
   #poison: MillraceError | undefined;
@@ -85,7 +93,7 @@ export class GroupCommit {
   /** Enqueues; the record's waiter hears of it. Never throws. */
   add(record: PendingRecord): void {
     if (this.#poison !== undefined) {
-      record.waiter?.reject(this.#poison);
+      record.reject?.(this.#poison);
       return;
     }
     this.#queue.push(record);
@@ -130,22 +138,33 @@ export class GroupCommit {
     const waiting = [...this.#inFlight, ...this.#queue.take(this.#queue.length)];
     this.#inFlight = [];
     this.#pendingBytes = 0;
-    for (const { waiter } of waiting) waiter?.reject(error);
+    for (const { reject } of waiting) reject?.(error);
     this.#options.onPoison(error);
     return error;
   }
 
   async #drain(): Promise<void> {
+    let synced: SettledGroup | undefined;
     try {
-      while (this.#queue.length > 0) await this.#commitGroup();
+      while (this.#queue.length > 0) {
+        // Up to its first await this has the next group under way; the callers of the last one are
+        // told meanwhile, which for small records takes as long as the disk does.
+        const next = this.#commitGroup();
+        this.#settle(synced);
+        synced = undefined;
+        synced = await next;
+      }
+      this.#settle(synced);
     } catch (thrown) {
       this.poison(toError(thrown));
     }
+    this.#inFlight = [];
     this.#isBusy = false;
     for (const wake of this.#idleWaiters.splice(0)) wake();
   }
 
-  async #commitGroup(): Promise<void> {
+  /** @returns the group, durable at the log's level; its callers have not been told. */
+  async #commitGroup(): Promise<SettledGroup> {
     const plan = this.#plan() ?? (await this.#roll());
     const group = this.#takeGroup(plan);
     const isForced = group.some((record) => record.isForced);
@@ -153,12 +172,9 @@ export class GroupCommit {
     // So that the forced group can witness what came before it at the `flush` level too.
     if (isForced && this.#durableLsn < this.#lastLsn) await this.#sync();
     const toldLsn = this.#durableLsn;
-    const offsets = await this.#write(group, plan);
-    if (isSynced) {
-      await this.#sync();
-      this.#witnessedLsn = toldLsn;
-    }
-    this.#settle(group, offsets);
+    const written = await this.#write(group, plan, isSynced);
+    if (isSynced) this.#witnessedLsn = toldLsn;
+    return written;
   }
 
   /** @returns `undefined` when the first record has no room in this segment. */
@@ -195,7 +211,11 @@ export class GroupCommit {
     return [...group, watermark];
   }
 
-  async #write(group: readonly PendingRecord[], plan: GroupPlan): Promise<readonly number[]> {
+  async #write(
+    group: readonly PendingRecord[],
+    plan: GroupPlan,
+    isSynced: boolean,
+  ): Promise<SettledGroup> {
     const { active } = this.#segments;
     const slab = this.#slab.take(plan.slabBytes + PAGE_BYTES); // a page for the watermark
     const place = {
@@ -205,18 +225,23 @@ export class GroupCommit {
       durableLsn: this.#durableLsn,
     };
     const { views, bytes, offsets } = encodeGroup(group, place, slab);
-    const taken = await active.file.write(views, active.endBytes);
+    const { file } = active;
+    const startedMs = this.#clock.monotonicMs();
+    const both = isSynced ? file.writeSynced?.(views, active.endBytes) : undefined;
+    const taken = await (both ?? file.write(views, active.endBytes));
     if (taken !== bytes) throw shortWrite(active.path, bytes, taken);
     active.endBytes += bytes;
     this.#noteWritten(group, bytes);
-    return offsets;
+    if (both !== undefined) this.#noteSynced(startedMs);
+    else if (isSynced) await this.#sync();
+    return { group, offsets, firstLsn: place.firstLsn, segmentSeq: active.seq };
   }
 
   #noteWritten(group: readonly PendingRecord[], bytes: number): void {
-    for (const [index, record] of group.entries()) {
-      if (record.type === RECORD_TYPES.payload)
-        this.#contentLsn = (this.#lastLsn + index + 1) as Lsn;
-      else if (record.type === RECORD_TYPES.watermark) this.#peerLsn = witnessedPeer(record.bytes);
+    for (let index = 0; index < group.length; index += 1) {
+      const { type, bytes: payload } = group[index] as PendingRecord;
+      if (type === RECORD_TYPES.payload) this.#contentLsn = (this.#lastLsn + index + 1) as Lsn;
+      else if (type === RECORD_TYPES.watermark) this.#peerLsn = witnessedPeer(payload);
     }
     this.#lastLsn = (this.#lastLsn + group.length) as Lsn;
     this.groupCount += 1;
@@ -225,22 +250,26 @@ export class GroupCommit {
   }
 
   async #sync(): Promise<void> {
-    const lsn = this.#lastLsn;
     const startedMs = this.#clock.monotonicMs();
     await this.#segments.active.file.sync();
-    this.syncMs.add(this.#clock.monotonicMs() - startedMs);
-    this.#durableLsn = lsn;
+    this.#noteSynced(startedMs);
   }
 
-  #settle(group: readonly PendingRecord[], offsets: readonly number[]): void {
-    if (this.#poison !== undefined) return; // by a truncation: the waiters have been rejected
-    this.#inFlight = [];
-    const segmentSeq = this.#segments.active.seq;
-    const firstLsn = this.#lastLsn - group.length + 1;
-    for (const [index, record] of group.entries()) {
+  /** Nothing is written while a sync is under way, so it covers all that was. */
+  #noteSynced(startedMs: number): void {
+    this.syncMs.add(this.#clock.monotonicMs() - startedMs);
+    this.#durableLsn = this.#lastLsn;
+  }
+
+  #settle(settled: SettledGroup | undefined): void {
+    // Poisoned by a truncation: the callers have been told that.
+    if (settled === undefined || this.#poison !== undefined) return;
+    const { group, offsets, firstLsn, segmentSeq } = settled;
+    for (let index = 0; index < group.length; index += 1) {
+      const record = group[index] as PendingRecord;
       this.#pendingBytes -= heldBytes(record);
       const offsetBytes = offsets[index] ?? 0;
-      record.waiter?.resolve({ lsn: (firstLsn + index) as Lsn, segmentSeq, offsetBytes });
+      record.resolve?.({ lsn: (firstLsn + index) as Lsn, segmentSeq, offsetBytes });
     }
   }
 }

@@ -55,6 +55,7 @@ describe('the real disk', () => {
     const file = await nodeDisk.create(path, 'buffered');
     const views = Array.from({ length: 2_500 }, (_, n) => Buffer.from([n & 255, n >> 8]));
     expect(await file.write(views, 10)).toBe(5_000);
+    expect(await file.writeSynced?.(views, 10)).toBe(5_000);
     expect(await file.sizeBytes()).toBe(5_010);
     await file.close();
     expect((await readFile(path)).subarray(10)).toEqual(Buffer.concat(views));

@@ -1,140 +1,148 @@
-/** The real disk: raw file descriptors of node:fs, asynchronous calls, always explicit offsets.
+/** The real disk: what a `Disk` promises, put together from single calls of the operating system.
  *
- * The engine's only importer of node:fs. Calls run on the thread pool of the process, never on the
- * caller's event loop. Nothing is retried. Descriptors opened in a worker thread are closed by
- * Node when the thread ends. A write without an offset is never made: two of them could interleave.
+ * How a call is made is somebody else's business (`RunCall`): on the thread pool of the process
+ * (`nodeDisk`, for readers and tools), or on a thread of its own (disk-thread.ts, for what others
+ * wait for). Raw file descriptors, always explicit offsets. Nothing is retried.
  * @module */
-import fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { threadId } from 'node:worker_threads';
-import { MillraceError, toError } from '../core/errors.ts';
+import { MillraceError } from '../core/errors.ts';
 import { allocatePages } from '../core/shared-memory.ts';
 import type { Disk, DiskFile, WriteMode } from './disk.ts';
+import {
+  O_CREAT,
+  O_DIRECT,
+  O_EXCL,
+  O_RDONLY,
+  O_RDWR,
+  errnoOf,
+  pooledCall,
+  sumBytes,
+} from './system-calls.ts';
+import type { RunCall } from './system-calls.ts';
 
 /** More memory regions than this in one call are refused by the kernel (IOV_MAX on Linux). */
 const VECTORS_MAX = 1024;
 const PROBE_BYTES = 4096;
 /** What file systems without direct I/O answer to opening with O_DIRECT or to using it. */
 const DIRECT_REFUSALS: ReadonlySet<unknown> = new Set(['EINVAL', 'EOPNOTSUPP', 'ENOTSUP']);
-const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR } = fs.constants;
-/** O_DIRECT, which the types promise everywhere and only Linux has. */
-const DIRECT_FLAG = flagOf(fs.constants);
 
-type Callback<T> = (error: NodeJS.ErrnoException | null, value?: T) => void;
+export type AllocatePages = (bytes: number) => ArrayBuffer | SharedArrayBuffer;
 
 let probeCount = 0;
 
-export const nodeDisk: Disk = {
-  async makeDirectory(path) {
-    const { missing, existing } = await splitPath(path);
-    await syncEntryOf(existing);
-    for (const directory of missing) {
-      await call<void>('mkdir', directory, (done) => fs.mkdir(directory, ignoring('EEXIST', done)));
-      await nodeDisk.syncDirectory(dirname(directory));
-    }
-  },
+/** A disk whose calls are made by `run`.
+ * @param allocate zero-filled memory of at least so many bytes that starts on a page. */
+export function diskOver(run: RunCall, allocate: AllocatePages): Disk {
+  return { ...directories(run), ...files(run), ...directAccess(run, allocate) };
+}
 
-  async list(directory) {
-    const names = await call<string[] | undefined>('readdir', directory, (done) =>
-      fs.readdir(directory, ignoring('ENOENT', done)),
-    );
-    return names?.toSorted();
-  },
+/** On the thread pool of the process: for readers and tools, for nothing that is waited for. */
+export const nodeDisk: Disk = diskOver(pooledCall, allocatePages);
 
-  async syncDirectory(path) {
-    const fd = await openFd(path, O_RDONLY);
-    try {
-      await call<void>('fsync', path, (done) => fs.fsync(fd, done));
-    } finally {
-      await closeFd(path, fd);
-    }
-  },
+type DirectoryCalls = Pick<
+  Disk,
+  'makeDirectory' | 'list' | 'syncDirectory' | 'rename' | 'unlink' | 'removeTree'
+>;
 
-  async create(path, mode) {
-    return new NodeFile(path, await openFd(path, O_RDWR | O_CREAT | O_EXCL | modeFlag(mode)));
-  },
+function directories(run: RunCall): DirectoryCalls {
+  return {
+    async makeDirectory(path) {
+      const { missing, existing } = await splitPath(run, path);
+      await syncEntryOf(run, existing);
+      for (const directory of missing) {
+        await unless('EEXIST', run({ name: 'mkdir', path: directory, args: [directory] }));
+        await syncDirectory(run, dirname(directory));
+      }
+    },
+    async list(path) {
+      const names = await unless('ENOENT', run({ name: 'readdir', path, args: [path] }));
+      return names?.toSorted();
+    },
+    syncDirectory: (path) => syncDirectory(run, path),
+    rename: (from, to) => run({ name: 'rename', path: from, args: [from, to] }),
+    unlink: (path) => unless('ENOENT', run({ name: 'unlink', path, args: [path] })),
+    removeTree: (path) => run({ name: 'rm', path, args: [path] }),
+  };
+}
 
-  async open(path, mode) {
-    return new NodeFile(path, await openFd(path, O_RDWR | modeFlag(mode)));
-  },
+function files(run: RunCall): Pick<Disk, 'create' | 'open' | 'openForReading' | 'readWhole'> {
+  return {
+    create: (path, mode) => openFile(run, path, O_RDWR | O_CREAT | O_EXCL | modeFlag(mode)),
+    open: (path, mode) => openFile(run, path, O_RDWR | modeFlag(mode)),
+    openForReading: (path) => openFile(run, path, O_RDONLY),
+    async readWhole(path, bytesMax) {
+      const file = await unless('ENOENT', openFile(run, path, O_RDONLY));
+      if (file === undefined) return undefined;
+      try {
+        return await readAll(file, bytesMax);
+      } finally {
+        await file.close();
+      }
+    },
+  };
+}
 
-  async openForReading(path) {
-    return new NodeFile(path, await openFd(path, O_RDONLY));
-  },
-
-  async readWhole(path, bytesMax) {
-    const fd = await call<number | undefined>('open', path, (done) =>
-      fs.open(path, O_RDONLY, ignoring('ENOENT', done)),
-    );
-    if (fd === undefined) return undefined;
-    const file = new NodeFile(path, fd);
-    try {
-      return await readAll(file, bytesMax);
-    } finally {
-      await file.close();
-    }
-  },
-
-  rename(from, to) {
-    return call<void>('rename', from, (done) => fs.rename(from, to, done));
-  },
-
-  unlink(path) {
-    return call<void>('unlink', path, (done) => fs.unlink(path, ignoring('ENOENT', done)));
-  },
-
-  removeTree(path) {
-    return call<void>('rm', path, (done) => fs.rm(path, { recursive: true, force: true }, done));
-  },
-
-  async supportsDirect(directory) {
-    if (DIRECT_FLAG === 0) return false;
-    probeCount += 1;
-    const path = join(directory, `.direct-probe-${process.pid}-${threadId}-${probeCount}.tmp`);
-    await nodeDisk.unlink(path); // left over by an earlier process of this number
-    try {
-      return await tryDirect(path);
-    } finally {
-      await nodeDisk.unlink(path);
-    }
-  },
-
-  allocateAligned(bytes) {
-    return new Uint8Array(allocatePages(bytes), 0, bytes);
-  },
-};
+function directAccess(
+  run: RunCall,
+  allocate: AllocatePages,
+): Pick<Disk, 'supportsDirect' | 'allocateAligned'> {
+  const allocateAligned = (bytes: number): Uint8Array => new Uint8Array(allocate(bytes), 0, bytes);
+  return {
+    async supportsDirect(directory) {
+      if (O_DIRECT === 0) return false;
+      probeCount += 1;
+      const path = join(directory, `.direct-probe-${process.pid}-${threadId}-${probeCount}.tmp`);
+      const remove = (): Promise<void> =>
+        unless('ENOENT', run({ name: 'unlink', path, args: [path] }));
+      await remove(); // left over by an earlier process of this number
+      try {
+        return await tryDirect(run, path, allocateAligned(PROBE_BYTES));
+      } finally {
+        await remove();
+      }
+    },
+    allocateAligned,
+  };
+}
 
 class NodeFile implements DiskFile {
   readonly path: string;
+  readonly #run: RunCall;
   readonly #fd: number;
 
-  constructor(path: string, fd: number) {
+  constructor(run: RunCall, path: string, fd: number) {
     this.path = path;
+    this.#run = run;
     this.#fd = fd;
   }
 
   async write(views: readonly Uint8Array[], positionBytes: number): Promise<number> {
+    if (views.length <= VECTORS_MAX) return this.#writev('writev', views, positionBytes);
     let writtenBytes = 0;
     for (let first = 0; first < views.length; first += VECTORS_MAX) {
-      const part = views.length <= VECTORS_MAX ? views : views.slice(first, first + VECTORS_MAX);
-      const askedBytes = part.reduce((sum, view) => sum + view.byteLength, 0);
-      const position = positionBytes + writtenBytes;
-      const taken = await call<number>('writev', this.path, (done) =>
-        fs.writev(this.#fd, part, position, done),
-      );
+      const part = views.slice(first, first + VECTORS_MAX);
+      const taken = await this.#writev('writev', part, positionBytes + writtenBytes);
       writtenBytes += taken;
-      if (taken < askedBytes) break;
+      if (taken < sumBytes(part)) break;
     }
     return writtenBytes;
   }
 
+  async writeSynced(views: readonly Uint8Array[], positionBytes: number): Promise<number> {
+    if (views.length <= VECTORS_MAX) return this.#writev('writevSynced', views, positionBytes);
+    const taken = await this.write(views, positionBytes);
+    if (taken === sumBytes(views)) await this.sync();
+    return taken;
+  }
+
   async read(into: Uint8Array, positionBytes: number): Promise<number> {
+    const { path } = this;
     let readBytes = 0;
     while (readBytes < into.byteLength) {
-      const from = readBytes;
-      const got = await call<number>('read', this.path, (done) =>
-        fs.read(this.#fd, into, from, into.byteLength - from, positionBytes + from, done),
-      );
+      const rest = into.subarray(readBytes);
+      const args = [this.#fd, rest, positionBytes + readBytes] as const;
+      const got = await this.#run({ name: 'read', path, args: [...args] });
       if (got === 0) break;
       readBytes += got;
     }
@@ -142,60 +150,66 @@ class NodeFile implements DiskFile {
   }
 
   sync(): Promise<void> {
-    return call<void>('fdatasync', this.path, (done) => fs.fdatasync(this.#fd, done));
+    return this.#run({ name: 'fdatasync', path: this.path, args: [this.#fd] });
   }
 
   syncAll(): Promise<void> {
-    return call<void>('fsync', this.path, (done) => fs.fsync(this.#fd, done));
+    return this.#run({ name: 'fsync', path: this.path, args: [this.#fd] });
   }
 
-  async sizeBytes(): Promise<number> {
-    const stats = await call<fs.Stats>('fstat', this.path, (done) => fs.fstat(this.#fd, done));
-    return stats.size;
+  sizeBytes(): Promise<number> {
+    return this.#run({ name: 'fstat', path: this.path, args: [this.#fd] });
   }
 
   close(): Promise<void> {
-    return closeFd(this.path, this.#fd);
+    return this.#run({ name: 'close', path: this.path, args: [this.#fd] });
+  }
+
+  #writev(
+    name: 'writev' | 'writevSynced',
+    views: readonly Uint8Array[],
+    positionBytes: number,
+  ): Promise<number> {
+    return this.#run({ name, path: this.path, args: [this.#fd, views, positionBytes] });
   }
 }
 
+async function openFile(run: RunCall, path: string, flags: number): Promise<NodeFile> {
+  return new NodeFile(run, path, await run({ name: 'open', path, args: [path, flags] }));
+}
+
 function modeFlag(mode: WriteMode): number {
-  return mode === 'direct' ? DIRECT_FLAG : 0;
+  return mode === 'direct' ? O_DIRECT : 0;
 }
 
-function flagOf(constants: { readonly O_DIRECT?: number }): number {
-  return constants.O_DIRECT ?? 0;
-}
-
-function openFd(path: string, flags: number): Promise<number> {
-  return call<number>('open', path, (done) => fs.open(path, flags, 0o644, done));
-}
-
-function closeFd(path: string, fd: number): Promise<void> {
-  return call<void>('close', path, (done) => fs.close(fd, done));
+async function syncDirectory(run: RunCall, path: string): Promise<void> {
+  const directory = await openFile(run, path, O_RDONLY);
+  try {
+    await directory.syncAll();
+  } finally {
+    await directory.close();
+  }
 }
 
 /** The part of `path` that exists, and the directories below it that do not, outermost first. */
-async function splitPath(path: string): Promise<{ existing: string; missing: string[] }> {
+async function splitPath(
+  run: RunCall,
+  path: string,
+): Promise<{ existing: string; missing: string[] }> {
   const missing: string[] = [];
   for (let directory = path; ; directory = dirname(directory)) {
-    const found = await call<fs.Stats | undefined>('stat', directory, (done) =>
-      fs.stat(directory, ignoring('ENOENT', done)),
-    );
-    if (found !== undefined) return { existing: directory, missing: missing.toReversed() };
+    const found = run({ name: 'stat', path: directory, args: [directory] }).then(() => true);
+    if ((await unless('ENOENT', found)) === true) {
+      return { existing: directory, missing: missing.toReversed() };
+    }
     missing.push(directory);
   }
 }
 
 /** An earlier run may have made `directory` and died before its entry was durable. */
-async function syncEntryOf(directory: string): Promise<void> {
-  try {
-    await nodeDisk.syncDirectory(dirname(directory));
-  } catch (thrown) {
-    // A parent we may not even read was not made by us: its entries are somebody else's.
-    const isForeign = thrown instanceof MillraceError && thrown.details['errno'] === 'EACCES';
-    if (!isForeign) throw thrown;
-  }
+async function syncEntryOf(run: RunCall, directory: string): Promise<void> {
+  // A parent we may not even read was not made by us: its entries are somebody else's.
+  await unless('EACCES', syncDirectory(run, dirname(directory)));
 }
 
 async function readAll(file: NodeFile, bytesMax: number): Promise<Uint8Array> {
@@ -211,50 +225,27 @@ async function readAll(file: NodeFile, bytesMax: number): Promise<Uint8Array> {
   return bytes.subarray(0, await file.read(bytes, 0));
 }
 
-async function tryDirect(path: string): Promise<boolean> {
+async function tryDirect(run: RunCall, path: string, page: Uint8Array): Promise<boolean> {
   try {
-    const file = await nodeDisk.create(path, 'direct');
+    const file = await openFile(run, path, O_RDWR | O_CREAT | O_EXCL | O_DIRECT);
     try {
-      const page = nodeDisk.allocateAligned(PROBE_BYTES);
-      const isWritten = (await file.write([page], 0)) === PROBE_BYTES;
-      return isWritten && (await file.read(page, 0)) === PROBE_BYTES;
+      const isWritten = (await file.write([page], 0)) === page.byteLength;
+      return isWritten && (await file.read(page, 0)) === page.byteLength;
     } finally {
       await file.close();
     }
   } catch (thrown) {
-    if (thrown instanceof MillraceError && DIRECT_REFUSALS.has(thrown.details['errno'])) {
-      return false;
-    }
+    if (DIRECT_REFUSALS.has(errnoOf(thrown))) return false;
     throw thrown;
   }
 }
 
-/** One call of node:fs as a promise; its error says what was done to which path. */
-function call<T>(name: string, path: string, run: (done: Callback<T>) => void): Promise<T> {
-  return new Promise((resolve, reject) => {
-    run((error, value) => {
-      if (error) reject(diskError(error, name, path));
-      else resolve(value as T);
-    });
-  });
-}
-
-/** A callback that takes one errno as success without a value. */
-function ignoring<T>(errno: string, done: Callback<T>): Callback<T> {
-  return (error, value) => {
-    if (error?.code === errno) done(null);
-    else done(error, value);
-  };
-}
-
-function diskError(thrown: NodeJS.ErrnoException, name: string, path: string): MillraceError {
-  const errno = thrown.code ?? 'unknown';
-  const isFull = errno === 'ENOSPC' || errno === 'EDQUOT';
-  return new MillraceError(
-    isFull ? 'DISK_FULL' : 'DISK_FAILED',
-    isFull
-      ? `no room on the device for ${path} (${name}: ${errno}): free some space`
-      : `${name} of ${path} failed: ${errno}`,
-    { cause: toError(thrown), details: { path, call: name, errno } },
-  );
+/** Takes one errno as success without a value. */
+async function unless<T>(errno: string, call: Promise<T>): Promise<T | undefined> {
+  try {
+    return await call;
+  } catch (thrown) {
+    if (errnoOf(thrown) === errno) return undefined;
+    throw thrown;
+  }
 }

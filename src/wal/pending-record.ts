@@ -15,12 +15,6 @@ export interface WalPosition {
   readonly offsetBytes: number;
 }
 
-/** Whom to tell. Called once, in the order of the appends. */
-export interface Waiter {
-  readonly resolve: (position: WalPosition) => void;
-  readonly reject: (cause: Error) => void;
-}
-
 export interface PendingRecord {
   readonly type: RecordType;
   /** A slot: header room, payload and zeros, page-aligned, written in place. Else: the payload. */
@@ -31,12 +25,17 @@ export interface PendingRecord {
   readonly payloadCrc: number;
   /** Its group is synced whatever the durability level. */
   readonly isForced: boolean;
-  readonly waiter?: Waiter;
+  /** Whom to tell; one of the two is called, once, in the order of the appends. */
+  readonly resolve: ((position: WalPosition) => void) | undefined;
+  readonly reject: ((cause: Error) => void) | undefined;
 }
+
+/** Who waits for a record. */
+export type Waiter = Required<Pick<PendingRecord, 'resolve' | 'reject'>>;
 
 /** An empty record that ends the log. */
 export function closedRecord(waiter: Waiter): PendingRecord {
-  return { ...controlRecord(RECORD_TYPES.closed, new Uint8Array(0)), isForced: true, waiter };
+  return { ...controlRecord(RECORD_TYPES.closed, new Uint8Array(0)), isForced: true, ...waiter };
 }
 
 /** A record that witnesses `peerLsn` of the peer log. */
@@ -59,6 +58,8 @@ function controlRecord(type: RecordType, bytes: Uint8Array): PendingRecord {
     payloadBytes: bytes.byteLength,
     payloadCrc: 0,
     isForced: false,
+    resolve: undefined,
+    reject: undefined,
   };
 }
 

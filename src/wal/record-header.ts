@@ -10,6 +10,7 @@
  * Spec: docs/wal-format.md. @module */
 import type { Lsn } from '../core/ids.ts';
 import { crc32 } from '../serde/crc32.ts';
+import { SmallCrc32 } from '../serde/small-crc32.ts';
 
 export const RECORD_HEADER_BYTES: number = 32;
 /** Bounds what a damaged length can make a reader allocate. */
@@ -57,18 +58,35 @@ export function headerSeed(salt: number, offsetBytes: number): number {
   return (salt ^ (offsetBytes / RECORD_ALIGN_BYTES)) >>> 0;
 }
 
-/** The header's bytes: scratch memory, good until the next call of this module. */
+/** Writes headers into one memory: that of a group, or of a slot. */
+export class HeaderWriter {
+  readonly crc: SmallCrc32;
+  readonly #view: DataView;
+
+  constructor(bytes: Uint8Array) {
+    this.crc = new SmallCrc32(bytes);
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** @param at in the memory. @param seed of `headerSeed`, for the header's place in the file. */
+  write(header: RecordHeader, at: number, seed: number): void {
+    const view = this.#view;
+    const flags = header.isRoundedUp ? FLAG_ROUND_UP : 0;
+    view.setUint32(at, header.type | (flags << 8) | (RECORD_MAGIC << 16), true);
+    view.setUint32(at + 4, header.payloadBytes, true);
+    view.setUint32(at + 8, 0, true);
+    view.setUint32(at + 12, header.payloadCrc, true);
+    setUint64(view, header.lsn, at + 16);
+    setUint64(view, header.durableLsn, at + 24);
+    view.setUint32(at + 8, this.crc.of(at, RECORD_HEADER_BYTES, seed), true);
+  }
+}
+
+/** The header's bytes, in memory of their own. */
 export function encodeRecordHeader(header: RecordHeader, seed: number): Uint8Array {
-  scratch[0] = header.type;
-  scratch[1] = header.isRoundedUp ? FLAG_ROUND_UP : 0;
-  scratch.writeUInt16LE(RECORD_MAGIC, 2);
-  scratch.writeUInt32LE(header.payloadBytes, 4);
-  scratch.writeUInt32LE(0, 8);
-  scratch.writeUInt32LE(header.payloadCrc, 12);
-  writeUint64(scratch, header.lsn, 16);
-  writeUint64(scratch, header.durableLsn, 24);
-  scratch.writeUInt32LE(crc32(scratch, seed), 8);
-  return scratch;
+  const bytes = new Uint8Array(RECORD_HEADER_BYTES);
+  new HeaderWriter(bytes).write(header, 0, seed);
+  return bytes;
 }
 
 /** Reads the header at `at` of `bytes`. @returns `undefined` when none of this seed is there. */
@@ -115,6 +133,11 @@ export function writeUint64(into: Buffer, value: number, at: number): void {
 /** Little-endian. Exact up to 2^53 - 1, which bounds all our counters. */
 export function readUint64(from: Buffer, at: number): number {
   return from.readUInt32LE(at + 4) * HIGH + from.readUInt32LE(at);
+}
+
+function setUint64(view: DataView, value: number, at: number): void {
+  view.setUint32(at, value % HIGH, true);
+  view.setUint32(at + 4, value / HIGH, true); // the fraction is cut off
 }
 
 function isRecordType(type: number | undefined): type is RecordType {

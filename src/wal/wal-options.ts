@@ -37,7 +37,7 @@ export interface WalOptions {
   readonly sparesMin?: number;
   /** Bytes of one group, unless a single record is larger. @defaultValue 8 MiB */
   readonly groupBytesMax?: number;
-  /** Records of one group. @defaultValue 1024 */
+  /** Records of one group. @defaultValue 4096 */
   readonly groupRecordsMax?: number;
   /** Highest LSN of the peer log known durable; asked once a group and while idle. */
   readonly peerDurableLsn?: () => Lsn;
@@ -60,7 +60,7 @@ export function resolveWalOptions(given: WalOptions): ResolvedWalOptions {
     carryOver: [],
     sparesMin: 2,
     groupBytesMax: 8 * MIB,
-    groupRecordsMax: 1024,
+    groupRecordsMax: 4096,
     peerDurableLsn: () => 0 as Lsn,
     idleWatermarkMs: 50,
     pendingBytesMax: 1024 * MIB,

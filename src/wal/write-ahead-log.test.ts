@@ -5,6 +5,7 @@ import { MemoryDisk } from '../../test/support/memory-disk.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { Lsn } from '../core/ids.ts';
 import { crc32 } from '../serde/crc32.ts';
+import type { Disk, DiskFile } from './disk.ts';
 import { scanLog } from './log-scan.ts';
 import { judgeLog } from './log-verdict.ts';
 import type { WalOptions } from './wal-options.ts';
@@ -111,6 +112,40 @@ describe('appending', () => {
     void log.append(bytes('a')).then(() => (isResolved = true));
     await settle();
     expect(isResolved).toBe(false);
+  });
+
+  it('writes and syncs in one call where the disk can, and checks its count', async () => {
+    let lostBytes = 0;
+    const calls: string[] = [];
+    const withBoth = (file: DiskFile): DiskFile => ({
+      path: file.path,
+      write: (views, at) => (calls.push('write'), file.write(views, at)),
+      async writeSynced(views, at) {
+        calls.push('both');
+        const taken = await file.write(views, at);
+        if (lostBytes === 0) await file.sync();
+        return taken - lostBytes;
+      },
+      read: (into, at) => file.read(into, at),
+      sync: () => (calls.push('sync'), file.sync()),
+      syncAll: () => file.syncAll(),
+      sizeBytes: () => file.sizeBytes(),
+      close: () => file.close(),
+    });
+    const plain = disk.attach();
+    const both: Disk = {
+      ...plain,
+      create: async (path, mode) => withBoth(await plain.create(path, mode)),
+    };
+    const log = await open({ disk: both, sparesMin: 0 });
+    await settle();
+    calls.length = 0;
+    await log.append(bytes('a'));
+    expect(calls).toEqual(['both']);
+    expect(log.durableLsn).toBe(1);
+    lostBytes = 1;
+    await expect(log.append(bytes('b'))).rejects.toMatchObject({ code: 'WAL_POISONED' });
+    expect(log.durableLsn).toBe(1);
   });
 
   it('at the flush level resolves without a sync, and the idle log syncs', async () => {

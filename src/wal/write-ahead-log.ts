@@ -16,7 +16,7 @@ import { GroupCommit } from './group-commit.ts';
 import { slotBytes } from './group-layout.ts';
 import type { LatencySummary } from './latency-window.ts';
 import { LogSegments } from './log-segments.ts';
-import type { PendingRecord, WalPosition } from './pending-record.ts';
+import type { WalPosition } from './pending-record.ts';
 import {
   PAGE_BYTES,
   PAYLOAD_BYTES_MAX,
@@ -112,8 +112,7 @@ export class WriteAheadLog {
    * @throws {MillraceError} WAL_POISONED, this and all later appends; WAL_CLOSED after `close`;
    *   RECORD_TOO_LARGE for more than a segment or PAYLOAD_BYTES_MAX. */
   append(payload: Uint8Array): Promise<WalPosition> {
-    const payloadBytes = payload.byteLength;
-    return this.#add({ bytes: payload, isSlot: false, payloadBytes, payloadCrc: 0 });
+    return this.#add(payload, payload.byteLength);
   }
 
   /** As `append`, for a payload that already lies in a slot: written from there, without a copy.
@@ -131,7 +130,7 @@ export class WriteAheadLog {
         ),
       );
     }
-    return this.#add({ bytes: slot, isSlot: true, payloadBytes, payloadCrc });
+    return this.#add(slot, payloadBytes, payloadCrc);
   }
 
   /** Frees segments with only records below `lsn`, oldest first; never the active one. Those of
@@ -178,20 +177,20 @@ export class WriteAheadLog {
     return this.#closing;
   }
 
-  #add(record: Omit<PendingRecord, 'type' | 'isForced' | 'waiter'>): Promise<WalPosition> {
-    const refusal = this.#refusal() ?? this.#sizeRefusal(record);
+  #add(bytes: Uint8Array, payloadBytes: number, slotCrc?: number): Promise<WalPosition> {
+    const refusal = this.#refusal() ?? this.#sizeRefusal(payloadBytes);
     if (refusal !== undefined) return Promise.reject(refusal);
     if (this.#idleTimer === undefined) this.#armIdle();
-    const { bytes, isSlot, payloadBytes, payloadCrc } = record;
     return new Promise((resolve, reject) => {
       this.#commit.add({
         type: RECORD_TYPES.payload,
         bytes,
-        isSlot,
+        isSlot: slotCrc !== undefined,
         payloadBytes,
-        payloadCrc,
+        payloadCrc: slotCrc ?? 0,
         isForced: false,
-        waiter: { resolve, reject },
+        resolve,
+        reject,
       });
     });
   }
@@ -201,9 +200,8 @@ export class WriteAheadLog {
     return new MillraceError('WAL_CLOSED', `the log ${this.#options.directory} is closed`);
   }
 
-  #sizeRefusal(record: { readonly payloadBytes: number }): MillraceError | undefined {
+  #sizeRefusal(payloadBytes: number): MillraceError | undefined {
     const { segmentBytes, pendingBytesMax, directory } = this.#options;
-    const { payloadBytes } = record;
     const roomBytes = segmentBytes - SEGMENT_HEADER_BYTES - RECORD_HEADER_BYTES;
     const bytesMax = Math.min(PAYLOAD_BYTES_MAX, roomBytes);
     if (payloadBytes > bytesMax) {

@@ -5,14 +5,17 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { present } from '../core/assert.ts';
 import { systemClock } from '../core/clock.ts';
 import { armCrash } from '../core/crash-point.ts';
-import { nodeDisk } from '../wal/node-disk.ts';
+import { DiskThread } from '../wal/disk-thread.ts';
 import type { DriverCallbacks, ReceiverExecutorApi, ReceiverExecutorData } from './protocol.ts';
 import { ReceiverExecutor } from './receiver-executor.ts';
 import { exposeApi } from './rpc.ts';
 
 const data = workerData as ReceiverExecutorData;
 armCrash(data.crash);
-const executor = new ReceiverExecutor(data, { disk: nodeDisk, clock: systemClock });
+const executor = new ReceiverExecutor(data, {
+  openDisk: () => new DiskThread(`receiver executor ${data.executorIndex}`),
+  clock: systemClock,
+});
 
 // comlink calls methods on the exposed object; a class instance would lose its private fields.
 const api: ReceiverExecutorApi = {

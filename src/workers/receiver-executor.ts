@@ -14,7 +14,7 @@ import type { LoadedPipeline } from '../dstream/load-pipeline.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import { toWireError } from '../serde/wire-error.ts';
 import { createReceiver } from '../sources/receiver-factory.ts';
-import type { Disk } from '../wal/disk.ts';
+import type { OwnedDisk } from '../wal/disk.ts';
 import { PAYLOAD_BYTES_MAX } from '../wal/record-header.ts';
 import { SEGMENT_HEADER_BYTES } from '../wal/segment-header.ts';
 import { WriteAheadLog } from '../wal/write-ahead-log.ts';
@@ -32,7 +32,8 @@ import type {
 import { ReceiverRunner } from './receiver-runner.ts';
 
 export interface ReceiverExecutorServices {
-  readonly disk: Disk;
+  /** For the log; called once, and not at all with the log off. */
+  readonly openDisk: () => OwnedDisk;
   readonly clock: Clock;
 }
 
@@ -47,6 +48,8 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
   readonly #data: ReceiverExecutorData;
   readonly #services: ReceiverExecutorServices;
   readonly #arena: BlockArena;
+  /** Absent with the log off. */
+  readonly #disk: OwnedDisk | undefined;
   readonly #runners: ReceiverRunner[] = [];
   #pipeline: LoadedPipeline | undefined;
   #opened: Opened | undefined;
@@ -55,6 +58,8 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
     this.#data = data;
     this.#services = services;
     this.#arena = BlockArena.attach(data.arena);
+    // Now, so that its thread starts while the pipeline is loaded.
+    this.#disk = data.log === undefined ? undefined : services.openDisk();
   }
 
   async load(): Promise<ThreadGraph> {
@@ -118,7 +123,11 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
 
   async close(): Promise<void> {
     await this.stopReceivers();
-    await this.#opened?.wal?.close();
+    try {
+      await this.#opened?.wal?.close();
+    } finally {
+      await this.#disk?.close();
+    }
   }
 
   #newGenerator(life: ReceiverLife, pusher: BlockPusher, onBroken: (cause: Error) => void) {
@@ -140,7 +149,8 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
   }
 
   #openLog(spec: ReceiverLogSpec, driver: DriverCallbacks): Promise<WriteAheadLog> {
-    const { disk, clock } = this.#services;
+    const { disk } = present(this.#disk, 'the disk of the log is not open');
+    const { clock } = this.#services;
     const witness = new BigInt64Array(this.#data.driverDurableLsn);
     return WriteAheadLog.open({
       disk,

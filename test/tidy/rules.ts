@@ -63,7 +63,7 @@ export const BANS: readonly Ban[] = [
     pattern: /'(?:node:)?fs(?:\/promises)?'/,
     scope: 'src',
     allowed: {
-      'src/wal/node-disk.ts': "the engine's only real disk",
+      'src/wal/system-calls.ts': "the engine's only real disk",
       'src/blocks/shared-store.ts': 'spill files are scratch: never synced, gone with the run',
       'src/driver/directory-lock.ts': 'the lock lives in a file descriptor of this process',
       'src/driver/owner-file.ts': 'the lock where there is no flock; it must not wait for a disk',
