@@ -11,6 +11,10 @@ import { memory } from './memory.bench.ts';
 import { pipelineThroughput } from './pipeline-throughput.bench.ts';
 import { numberText, table } from './report.ts';
 import { startUp } from './start-up.bench.ts';
+import { walAppend } from './wal-append.bench.ts';
+import { walRecords } from './wal-records.bench.ts';
+import { walScan } from './wal-scan.bench.ts';
+import { walShares } from './wal-shares.bench.ts';
 
 interface Floor {
   readonly what: string;
@@ -61,7 +65,48 @@ export const FLOORS: readonly Floor[] = [
     metric: 'startMs',
     atMost: 1_000,
   })),
+  ...floorsOfTheLog(),
 ];
+
+/** The log alone, on its disk thread. */
+function floorsOfTheLog(): Floor[] {
+  const onThread = { disk: 'thread', pool: 'idle' };
+  const blocks = { record: '1MiB-slot', outstanding: 8, ...onThread };
+  const single = { record: '4KiB', outstanding: 1, ...onThread };
+  const shares = { benchmark: walShares, where: { record: '1MiB-slot' } };
+  return [
+    {
+      what: 'log of 1 MiB blocks, synced, to overwriting alone',
+      benchmark: walAppend,
+      where: blocks,
+      metric: 'ofDisk',
+      atLeast: 0.6,
+    },
+    {
+      what: 'append of 4 KiB to durable, to the disk’s own sync', // half as fast: twice as long
+      benchmark: walAppend,
+      where: single,
+      metric: 'ofDisk',
+      atLeast: 0.5,
+    },
+    {
+      what: 'records of 100 bytes, acknowledged one by one',
+      benchmark: walRecords,
+      where: { outstanding: 10_000, disk: 'thread' },
+      metric: 'recordsPerSecond',
+      atLeast: 2.7e6,
+    },
+    { ...shares, what: 'CRC of blocks', metric: 'crcBytesPerSecond', atLeast: 4e9 },
+    { ...shares, what: 'framing of blocks', metric: 'framingShare', atMost: 0.02 },
+    ...['1MiB', '4KiB'].map((record) => ({
+      what: `scan of a log of ${record} records`,
+      benchmark: walScan,
+      where: { record, disk: 'thread' },
+      metric: 'bytesPerSecond',
+      atLeast: 2 ** 30,
+    })),
+  ];
+}
 
 /** The benchmarks that the floors need, each once. */
 export function benchmarksOfFloors(): Benchmark[] {

@@ -19,10 +19,16 @@ import { pipelineThroughput } from './pipeline-throughput.bench.ts';
 import { resultText, smokeText, writeResult } from './report.ts';
 import { startUp } from './start-up.bench.ts';
 import { walAppend } from './wal-append.bench.ts';
+import { walRecords } from './wal-records.bench.ts';
+import { walScan } from './wal-scan.bench.ts';
+import { walShares } from './wal-shares.bench.ts';
 
 const ALL: readonly Benchmark[] = [
   pipelineThroughput,
   walAppend,
+  walRecords,
+  walScan,
+  walShares,
   ackLatency,
   startUp,
   emptyBatch,

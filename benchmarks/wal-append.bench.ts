@@ -2,17 +2,19 @@
  *
  * Read as: `ofDisk` is the log's bytes per second over the disk's, or, one append at a time, the
  * disk's synced 4 KiB write over the log's; both measured within the same second or two. 1 is the
- * disk's limit; grouping takes small appends above it. CRCs are computed, as the engine does. What
- * was appended is read back and counted. @module */
+ * disk's limit; grouping takes small appends above it. `disk` is the way to the kernel (the
+ * engine's is `thread`), `pool` says whether the process's thread pool has other work. CRCs are
+ * computed, as the engine does. What was appended is read back and counted. @module */
 import { join } from 'node:path';
 import { systemClock } from '../src/core/clock.ts';
 import type { Lsn } from '../src/core/ids.ts';
 import { crc32 } from '../src/serde/crc32.ts';
 import { scanLog } from '../src/wal/log-scan.ts';
-import { nodeDisk } from '../src/wal/node-disk.ts';
+import type { Disk } from '../src/wal/disk.ts';
 import { WriteAheadLog } from '../src/wal/write-ahead-log.ts';
 import { defineBenchmark } from './benchmark.ts';
 import type { Conditions, Sample } from './benchmark.ts';
+import { BusyPool, openDisk } from './disk-kinds.ts';
 import { measureDiskLimit } from './disk-limit.ts';
 import type { DiskLimit } from './disk-limit.ts';
 import { quantile } from './statistics.ts';
@@ -27,9 +29,22 @@ const WARM_UP_MS = 1_000;
 export const walAppend = defineBenchmark({
   name: 'wal-append',
   question: 'How close does the log alone come to what the disk can do?',
-  axes: { record: ['1MiB-slot', '4KiB'], outstanding: [1, 8, 64] },
-  smokeAxes: { record: ['1MiB-slot', '4KiB'], outstanding: [1, 8] },
-  isWanted: ({ record, outstanding }) => record === '4KiB' || outstanding < 64,
+  axes: {
+    record: ['1MiB-slot', '4KiB'],
+    outstanding: [1, 8, 64],
+    disk: ['thread', 'inline', 'pool'],
+    pool: ['idle', 'busy'],
+  },
+  smokeAxes: {
+    record: ['1MiB-slot', '4KiB'],
+    outstanding: [1, 8],
+    disk: ['thread'],
+    pool: ['idle'],
+  },
+  isWanted: ({ record, outstanding, pool }) => {
+    if (pool === 'busy') return outstanding === (record === '4KiB' ? 1 : 8);
+    return record === '4KiB' || outstanding < 64;
+  },
   seconds: 4,
   metrics: {
     bytesPerSecond: { unit: 'MB/s', digits: 0, divisor: 1e6 },
@@ -37,12 +52,20 @@ export const walAppend = defineBenchmark({
     appendMsP99: { unit: 'ms p99', digits: 3 },
     ofDisk: { unit: 'of the disk', digits: 2 },
   },
-  async measure({ record, outstanding }, conditions) {
+  async measure({ record, outstanding, disk: kind, pool }, conditions) {
     const { directory, isSmoke } = conditions;
-    const disk = measureDiskLimit(directory, { isSmoke });
-    const load = new AppendLoad(record === '1MiB-slot', outstanding);
-    const measured = await load.run(join(directory, 'log'), conditions);
-    return { ...measured, ofDisk: shareOfDisk(measured, disk, { record, outstanding }) };
+    const limit = measureDiskLimit(directory, { isSmoke });
+    const owned = await openDisk(kind);
+    const busyPool = new BusyPool();
+    if (pool === 'busy') busyPool.start();
+    try {
+      const load = new AppendLoad(owned.disk, record === '1MiB-slot', outstanding);
+      const measured = await load.run(join(directory, 'log'), conditions);
+      return { ...measured, ofDisk: shareOfDisk(measured, limit, { record, outstanding }) };
+    } finally {
+      await busyPool.stop();
+      await owned.close();
+    }
   },
 });
 
@@ -57,17 +80,20 @@ function shareOfDisk(
 }
 
 /** Keeps a number of appends under way. */
-class AppendLoad {
+export class AppendLoad {
+  readonly #disk: Disk;
   readonly #isSlot: boolean;
   readonly #slots: readonly Uint8Array[];
   readonly #latenciesMs: number[] = [];
-  #appended = 0;
+  /** Warming up included. */
+  appended = 0;
   #lastLsn = 0;
 
-  constructor(isSlot: boolean, outstanding: number) {
+  constructor(disk: Disk, isSlot: boolean, outstanding: number) {
+    this.#disk = disk;
     this.#isSlot = isSlot;
     const slotBytes = isSlot ? MIB : 4096;
-    const memory = nodeDisk.allocateAligned(outstanding * slotBytes).fill(0x2a);
+    const memory = disk.allocateAligned(outstanding * slotBytes).fill(0x2a);
     this.#slots = Array.from({ length: outstanding }, (_, index) =>
       memory.subarray(index * slotBytes, (index + 1) * slotBytes),
     );
@@ -90,10 +116,10 @@ class AppendLoad {
   }
 
   async #open(directory: string): Promise<WriteAheadLog> {
-    await nodeDisk.makeDirectory(directory);
-    const mode = (await nodeDisk.supportsDirect(directory)) ? 'direct' : 'buffered';
+    await this.#disk.makeDirectory(directory);
+    const mode = (await this.#disk.supportsDirect(directory)) ? 'direct' : 'buffered';
     return WriteAheadLog.open({
-      disk: nodeDisk,
+      disk: this.#disk,
       clock: systemClock,
       directory,
       logId: '0'.repeat(32),
@@ -116,7 +142,7 @@ class AppendLoad {
       const { lsn } = this.#isSlot
         ? await log.appendSlot(slot, payloadBytes, crc32(payload))
         : await log.append(payload);
-      this.#appended += 1;
+      this.appended += 1;
       this.#lastLsn = Math.max(this.#lastLsn, lsn);
       if (startMs >= fromMs) this.#latenciesMs.push(performance.now() - startMs);
       if (lsn % KEPT_RECORDS === 0) await log.truncateBefore((lsn - KEPT_RECORDS) as Lsn);
@@ -127,12 +153,12 @@ class AppendLoad {
   async #check(directory: string): Promise<void> {
     let found = 0;
     let lastLsn = 0;
-    await scanLog(nodeDisk, directory, (record) => {
+    await scanLog(this.#disk, directory, (record) => {
       found += 1;
       lastLsn = record.lsn;
     });
-    const foundMin = Math.min(this.#appended, KEPT_RECORDS);
-    if (lastLsn === this.#lastLsn && found >= foundMin && found <= this.#appended) return;
-    throw new Error(`${this.#appended} appends, and the log holds ${found}, up to ${lastLsn}`);
+    const foundMin = Math.min(this.appended, KEPT_RECORDS);
+    if (lastLsn === this.#lastLsn && found >= foundMin && found <= this.appended) return;
+    throw new Error(`${this.appended} appends, and the log holds ${found}, up to ${lastLsn}`);
   }
 }
