@@ -31,6 +31,15 @@ export default defineConfig({
     pool: 'forks', // a crash of a test's process cannot take vitest down
     maxWorkers: 2,
     reporters: ['default', './test/plain-reporter.ts'],
+    coverage: {
+      // Every branch of the log, and of what decides at a start whether it may be trusted.
+      provider: 'v8',
+      include: ['src/wal/**/*.ts', 'src/driver/examination*.ts', 'src/driver/recovery.ts'],
+      // The writer's own files have tests, and branches that no test takes yet.
+      exclude: ['**/*.test.ts', 'src/wal/{disk,group-commit,node-disk,write-ahead-log}.ts'],
+      reporter: ['text'],
+      thresholds: { branches: 100 },
+    },
     projects: [
       suite('unit', ['src/**/*.test.ts'], { timeoutMs: 10 * SECOND_MS }),
       suite('sim', ['test/sim/**/*.test.ts', 'test/scenarios/**/*.test.ts'], {

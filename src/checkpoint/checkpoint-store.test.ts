@@ -1,4 +1,12 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import fc from 'fast-check';
@@ -187,15 +195,19 @@ describe('CheckpointStore', () => {
     expect(loaded?.skipped).toEqual([{ path: copy, reason: 'holds checkpoint 1, not 9' }]);
   });
 
-  it('removes unfinished files and leaves foreign ones alone', async () => {
+  it('changes nothing before the first write, which removes unfinished files only', async () => {
     const directory = join(root, 'checkpoints');
     await open();
+    expect(existsSync(directory)).toBe(false);
+    mkdirSync(directory);
     writeFileSync(join(directory, 'checkpoint-0000000000000007.ckpt.tmp'), 'half');
     writeFileSync(join(directory, 'notes.txt'), 'mine');
     writeFileSync(join(directory, 'notes.tmp'), 'mine');
     const store = await open();
-    expect(readdirSync(directory).toSorted()).toEqual(['notes.tmp', 'notes.txt']);
     expect(store.list()).toEqual([]);
+    expect(readdirSync(directory)).toHaveLength(3);
+    const { path } = await store.write(bytesOf('first'));
+    expect(readdirSync(directory).toSorted()).toEqual([basename(path), 'notes.tmp', 'notes.txt']);
   });
 
   it('takes no second write while one is under way', async () => {

@@ -22,7 +22,7 @@ const KEEP_MAX = 100;
 
 export interface CheckpointStoreOptions {
   readonly disk: Disk;
-  /** Made when it is missing. */
+  /** Made by the first write when it is missing. */
   readonly directory: string;
   /** How many sound checkpoints stay, 1 … 100. @defaultValue 2 */
   readonly keep?: number;
@@ -51,6 +51,8 @@ export class CheckpointStore {
   #lastSeq: number;
   readonly #damagedSeqs = new Set<number>();
   #isWriting = false;
+  /** The directory is there, and what unfinished writes left in it is gone. */
+  #isTidy = false;
   /** The first failed write; what the directory holds is open since then. */
   #failure: MillraceError | undefined;
 
@@ -62,18 +64,12 @@ export class CheckpointStore {
     this.#lastSeq = seqs.at(-1) ?? 0;
   }
 
-  /** Makes the directory if needed and removes unfinished files; reads no checkpoint. */
+  /** Looks which checkpoints there are. Changes nothing: that is left to the first write, because
+   * a start that is refused must leave the directory as it is. */
   static async open(options: CheckpointStoreOptions): Promise<CheckpointStore> {
     const { disk, directory, keep = 2 } = options;
     assert(Number.isInteger(keep) && keep >= 1 && keep <= KEEP_MAX, `keep ${keep} checkpoints`);
-    await disk.makeDirectory(directory);
     const names = (await disk.list(directory)) ?? [];
-    for (const name of names) {
-      const isLeftover = name.endsWith(TEMPORARY_SUFFIX) && seqOf(stemOf(name)) !== undefined;
-      if (isLeftover) await disk.unlink(join(directory, name));
-    }
-    // A process that died right after a rename may have left a name that is not durable yet.
-    await disk.syncDirectory(directory);
     const seqs = names.map(seqOf).filter((seq) => seq !== undefined);
     return new CheckpointStore(
       { disk, directory, keep },
@@ -96,6 +92,7 @@ export class CheckpointStore {
     if (this.#failure !== undefined) throw this.#failure;
     this.#isWriting = true;
     try {
+      if (!this.#isTidy) await this.#tidy();
       return await this.#writeNext(payload);
     } catch (error) {
       if (error instanceof MillraceError && error.code !== 'DISK_FULL') this.#failure = error;
@@ -126,6 +123,17 @@ export class CheckpointStore {
     if (content.kind === 'valid') return content.payload;
     this.#damagedSeqs.add(seq);
     throw noneSound(this.#directory, [{ path: this.#pathOf(seq), reason: content.reason }]);
+  }
+
+  async #tidy(): Promise<void> {
+    await this.#disk.makeDirectory(this.#directory);
+    for (const name of (await this.#disk.list(this.#directory)) ?? []) {
+      const isLeftover = name.endsWith(TEMPORARY_SUFFIX) && seqOf(stemOf(name)) !== undefined;
+      if (isLeftover) await this.#disk.unlink(join(this.#directory, name));
+    }
+    // A process that died right after a rename may have left a name that is not durable yet.
+    await this.#disk.syncDirectory(this.#directory);
+    this.#isTidy = true;
   }
 
   async #writeNext(payload: Uint8Array): Promise<{ seq: number; path: string }> {

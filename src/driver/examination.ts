@@ -22,6 +22,15 @@ import type { LogVerdict } from '../wal/log-verdict.ts';
 import type { ScannedRecord } from '../wal/scanned-record.ts';
 import { decodeCheckpoint } from './checkpoint-content.ts';
 import type { CheckpointContent } from './checkpoint-content.ts';
+import { KnownBlocks } from './examination-blocks.ts';
+import {
+  damagedLog,
+  malformedRecord,
+  missingBlocks,
+  missingLog,
+  refuseProblems,
+} from './examination-damage.ts';
+import type { Problem } from './examination-damage.ts';
 import { decodeEvent } from './tracker-events.ts';
 import { applyEvent, emptyTrackerState } from './tracker-state.ts';
 import type { TrackerState } from './tracker-state.ts';
@@ -72,53 +81,36 @@ export async function examineDirectory(input: ExaminationInput): Promise<Examina
   await refuseForeignLogs(input);
   const checkpoint = await loadCheckpoint(input);
   const state = checkpoint?.state ?? emptyTrackerState(input.sourceIdsMax);
-  const { scan: driverScan, eventCount } = await replayDriverLog(input, state, checkpoint);
-  const orphans: Orphan[] = [];
-  const scans = await scanReceiverLogs(input, state, orphans);
-  const witnessed = Math.max(
-    checkpoint?.appliedLsn ?? 0,
-    ...scans.map(({ scan }) => scan.peerWitness),
-  ) as Lsn;
-  const driverLog = {
-    name: DRIVER_LOG,
-    directory: join(input.directory, DRIVER_LOG),
-    scan: driverScan,
-    verdict: judgeLog(driverScan, witnessed),
-  };
-  const receiverLogs = scans.map(({ name, directory, scan }) => ({
-    name,
-    directory,
-    scan,
-    verdict: judgeLog(scan, state.syncedLsn.get(name) ?? (0 as Lsn)),
-  }));
-  refuseDamage(
-    [driverLog, ...receiverLogs],
-    [...missingEvents(driverScan, checkpoint), ...missingLogs(state, receiverLogs)],
-  );
-  // A run that ended before its first checkpoint leaves logs with control records only.
-  const isCutInFront = [driverLog, ...receiverLogs].some(({ scan }) => scan.firstLsn > 1);
-  const isStarted = eventCount > 0 || orphans.length > 0 || isCutInFront;
-  if (checkpoint === undefined && isStarted) {
-    throw new MillraceError(
-      'CHECKPOINT_CORRUPT',
-      `${input.directory} has log records and no checkpoint; every start writes one before it ` +
-        'receives anything. Restore the directory checkpoints/ from a backup',
-    );
-  }
-  const appliedLsn = Math.max(checkpoint?.appliedLsn ?? 0, driverScan.lastLsn) as Lsn;
+  const driver = await replayDriverLog(input, state, checkpoint);
+  const known = new KnownBlocks(state);
+  const scans = await scanReceiverLogs(input, state, known);
+  const { driverLog, receiverLogs } = judgeAll({ input, state, checkpoint, driver, scans });
+  refuseProblems([
+    ...driverProblems(driverLog, driver, checkpoint),
+    ...scans.flatMap(({ problems }) => problems),
+    ...receiverLogs.flatMap((log) => blockProblems(log, known)),
+    ...missingLogs(known, receiverLogs),
+  ]);
+  const orphans = scans.flatMap((scanned) => scanned.orphans);
+  refuseWithoutCheckpoint(input, checkpoint, {
+    hasContent: driver.eventCount > 0 || orphans.length > 0,
+    logs: [driverLog, ...receiverLogs],
+  });
+  const appliedLsn = Math.max(checkpoint?.appliedLsn ?? 0, driverLog.scan.lastLsn) as Lsn;
   return { checkpoint, state, appliedLsn, driverLog, receiverLogs, orphans };
 }
 
 /** A log that was copied here from elsewhere says nothing about the others, sound as it may be. */
 async function refuseForeignLogs({ disk, directory, logId }: ExaminationInput): Promise<void> {
-  const foreign: string[] = [];
+  const foreign: Problem[] = [];
   for (const name of await logNames(disk, directory)) {
     const path = join(directory, name);
     const found = (await findLiveSegments(disk, path)).logId;
     if (logId === undefined || found === undefined || found === logId) continue;
-    foreign.push(`${path} belongs to another checkpoint directory (log ${found}, not ${logId})`);
+    const message = `${path} belongs to another checkpoint directory (log ${found}, not ${logId})`;
+    foreign.push({ message, details: { directory: path, logId: found } });
   }
-  refuse(foreign);
+  refuseProblems(foreign);
 }
 
 async function logNames(disk: Disk, directory: string): Promise<readonly string[]> {
@@ -135,81 +127,154 @@ async function loadCheckpoint(input: ExaminationInput): Promise<CheckpointConten
   return decodeCheckpoint(loaded.payload, input.codec, input.sourceIdsMax);
 }
 
+interface DriverReplay {
+  readonly scan: LogScan;
+  readonly eventCount: number;
+  /** The first event that could not be applied; those behind it were not tried. */
+  readonly problem: Problem | undefined;
+}
+
+/** Applies the events of the log that the checkpoint does not have. Whether all of them are there,
+ * and whether the log is damaged, is judged afterwards. */
 async function replayDriverLog(
   { disk, directory, codec }: ExaminationInput,
   state: TrackerState,
   checkpoint: CheckpointContent | undefined,
-): Promise<{ scan: LogScan; eventCount: number }> {
+): Promise<DriverReplay> {
   let eventCount = 0;
+  let problem: Problem | undefined;
   const scan = await scanLog(disk, join(directory, DRIVER_LOG), (record, payload) => {
     eventCount += 1;
-    if (record.lsn <= (checkpoint?.appliedLsn ?? 0)) return;
-    applyEvent(state, decodeEvent(payload, codec));
+    if (problem !== undefined || record.lsn <= (checkpoint?.appliedLsn ?? 0)) return;
+    try {
+      applyEvent(state, decodeEvent(payload, codec));
+    } catch (thrown) {
+      problem = malformedRecord(record, thrown);
+    }
   });
-  return { scan, eventCount };
+  return { scan, eventCount, problem };
+}
+
+interface ReceiverScan {
+  readonly name: string;
+  readonly directory: string;
+  readonly scan: LogScan;
+  readonly orphans: readonly Orphan[];
+  readonly problems: readonly Problem[];
 }
 
 async function scanReceiverLogs(
-  { disk, directory, codec }: ExaminationInput,
+  input: ExaminationInput,
   state: TrackerState,
-  orphans: Orphan[],
-): Promise<{ name: string; directory: string; scan: LogScan }[]> {
-  const logs = [];
-  for (const name of await logNames(disk, directory)) {
+  known: KnownBlocks,
+): Promise<ReceiverScan[]> {
+  const logs: ReceiverScan[] = [];
+  for (const name of await logNames(input.disk, input.directory)) {
     if (name === DRIVER_LOG) continue;
-    const path = join(directory, name);
+    const directory = join(input.directory, name);
+    const orphans: Orphan[] = [];
+    const problems: Problem[] = [];
+    const blocks = known.of(name);
     // At or below this LSN a block is registered, refused or cleaned: in no case an orphan.
     const decidedLsn = state.registeredLsn.get(name) ?? 0;
-    const scan = await scanLog(disk, path, (record, payload) => {
+    const scan = await scanLog(input.disk, directory, (record, payload) => {
+      blocks.found(record);
       if (record.lsn <= decidedLsn) return;
-      orphans.push({ log: name, record, meta: readBlockMeta(payload, codec) });
+      try {
+        orphans.push({ log: name, record, meta: readBlockMeta(payload, input.codec) });
+      } catch (thrown) {
+        problems.push(malformedRecord(record, thrown));
+      }
     });
-    logs.push({ name, directory: path, scan });
+    logs.push({ name, directory, scan, orphans, problems });
   }
   return logs;
+}
+
+function judgeAll({
+  input,
+  state,
+  checkpoint,
+  driver,
+  scans,
+}: {
+  readonly input: ExaminationInput;
+  readonly state: TrackerState;
+  readonly checkpoint: CheckpointContent | undefined;
+  readonly driver: DriverReplay;
+  readonly scans: readonly ReceiverScan[];
+}): Pick<Examination, 'driverLog' | 'receiverLogs'> {
+  const witnessed = Math.max(
+    checkpoint?.appliedLsn ?? 0,
+    ...scans.map(({ scan }) => scan.peerWitness),
+  ) as Lsn;
+  return {
+    driverLog: {
+      name: DRIVER_LOG,
+      directory: join(input.directory, DRIVER_LOG),
+      scan: driver.scan,
+      verdict: judgeLog(driver.scan, witnessed),
+    },
+    receiverLogs: scans.map(({ name, directory, scan }) => {
+      const verdict = judgeLog(scan, state.syncedLsn.get(name) ?? (0 as Lsn));
+      return { name, directory, scan, verdict };
+    }),
+  };
+}
+
+/** Events can only be applied to the state that they were made from: with some of them missing, one
+ * that does not fit says nothing new. */
+function driverProblems(
+  { verdict }: ExaminedLog,
+  { scan, problem }: DriverReplay,
+  checkpoint: CheckpointContent | undefined,
+): readonly Problem[] {
+  const missing = missingEvents(scan, checkpoint);
+  if (verdict.kind === 'damaged') return [damagedLog(verdict, []), ...missing];
+  return missing.length > 0 || problem === undefined ? missing : [problem];
 }
 
 /** A log that begins after the checkpoint ends: somebody has put an old checkpoint back. */
 function missingEvents(
   { directory, firstLsn }: LogScan,
   checkpoint: CheckpointContent | undefined,
-): string[] {
+): Problem[] {
   if (checkpoint === undefined || firstLsn <= checkpoint.appliedLsn + 1) return [];
-  const gap = `${checkpoint.appliedLsn + 1} to ${firstLsn - 1}`;
-  return [`${directory} no longer has records ${gap}, which the newest checkpoint needs`];
+  const [from, to] = [checkpoint.appliedLsn + 1, firstLsn - 1];
+  const gap = `records ${from} to ${to}`;
+  const message = `${directory} no longer has ${gap}, which the newest checkpoint needs`;
+  return [{ message, details: { directory, firstMissingLsn: from, lastMissingLsn: to } }];
+}
+
+/** What the log itself shows, or else what only the driver log knows of it. A `flush` block may be
+ * gone with the page cache: that was the promise. */
+function blockProblems({ name, scan, verdict }: ExaminedLog, known: KnownBlocks): Problem[] {
+  const blocks = known.of(name);
+  if (verdict.kind === 'damaged') return [damagedLog(verdict, blocks.left)];
+  const lost = blocks.neededLeft.filter(({ durability }) => durability === 'sync');
+  return lost.length === 0 ? [] : [missingBlocks(scan, lost)];
 }
 
 /** Logs that are gone although a batch or a queue still needs a block of theirs. */
-function missingLogs(state: TrackerState, found: readonly ExaminedLog[]): string[] {
+function missingLogs(known: KnownBlocks, found: readonly ExaminedLog[]): Problem[] {
   const names = new Set(found.map(({ name }) => name));
-  const missing = new Set<string>();
-  for (const block of neededBlocks(state)) {
-    const log = block.position?.log;
-    if (log !== undefined && !names.has(log)) missing.add(log);
-  }
-  return [...missing].map((name) => `${name} is missing, and unfinished batches need it`);
+  return known.logs.flatMap((name) => {
+    const needed = known.of(name).neededLeft;
+    return names.has(name) || needed.length === 0 ? [] : [missingLog(name, needed)];
+  });
 }
 
-function* neededBlocks(state: TrackerState) {
-  for (const queue of state.queues.values()) yield* queue;
-  for (const { share, isDone } of state.batches.values()) {
-    if (isDone) continue;
-    for (const input of share.inputs) if (input.kind === 'blocks') yield* input.blocks;
-  }
-}
-
-function refuseDamage(logs: readonly ExaminedLog[], found: readonly string[]): void {
-  const problems = logs.flatMap(({ verdict }) =>
-    verdict.kind === 'damaged' ? [verdict.message] : [],
-  );
-  refuse([...problems, ...found]);
-}
-
-function refuse(problems: readonly string[]): void {
-  if (problems.length === 0) return;
+/** A run that ended before its first checkpoint leaves logs with control records only. */
+function refuseWithoutCheckpoint(
+  { directory }: ExaminationInput,
+  checkpoint: CheckpointContent | undefined,
+  found: { readonly hasContent: boolean; readonly logs: readonly ExaminedLog[] },
+): void {
+  const isCutInFront = found.logs.some(({ scan }) => scan.firstLsn > 1);
+  if (checkpoint !== undefined || (!found.hasContent && !isCutInFront)) return;
   throw new MillraceError(
-    'WAL_CORRUPT',
-    `acknowledged data is damaged; nothing was changed:\n  ${problems.join('\n  ')}\n` +
-      'Restore the files from a backup, or keep the directory and start with another one.',
+    'CHECKPOINT_CORRUPT',
+    `${directory} has log records and no checkpoint; every start writes one before it receives ` +
+      'anything. Restore the directory checkpoints/ from a backup',
   );
 }

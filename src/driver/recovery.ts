@@ -8,6 +8,7 @@
 import { writeManifest } from '../checkpoint/manifest.ts';
 import type { Manifest } from '../checkpoint/manifest.ts';
 import type { BlockInfo } from '../blocks/block-ref.ts';
+import { present } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
 import { reached } from '../core/crash-point.ts';
 import type { EventBus } from '../core/events.ts';
@@ -145,7 +146,7 @@ async function rewriteReceiverLogs(
       disk: input.disk,
       clock: input.clock,
       directory,
-      logId: scan.logId ?? input.manifest.logId,
+      logId: present(scan.logId, 'the id of a log with blocks'),
       epoch: input.manifest.epoch,
       baseLsn,
       carryOver: await readRecords(input.disk, suspects),

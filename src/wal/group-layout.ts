@@ -7,6 +7,7 @@
  * last one of such a run is flagged, so that what follows starts on a page. Slots are written from
  * where they lie and are always flagged. Order on disk = order of the calls.
  * Spec: docs/wal-format.md. @module */
+import { present } from '../core/assert.ts';
 import { assert } from '../core/assert.ts';
 import type { Lsn } from '../core/ids.ts';
 import type { PendingRecord, RecordQueue } from './pending-record.ts';
@@ -70,8 +71,7 @@ export function planGroup(queue: RecordQueue, limits: GroupLimits): GroupPlan {
   let end = 0;
   let inSlots = 0;
   while (count < countMax) {
-    const record = queue.at(count);
-    if (record === undefined) break;
+    const record = present(queue.at(count), 'a record of a queue that has more');
     const nextEnd = endOf(record, end);
     const bytes = roundUp(nextEnd, PAGE_BYTES);
     if (bytes > limits.roomBytes || (count > 0 && bytes > limits.groupBytesMax)) break;

@@ -18,9 +18,12 @@ export interface LiveSegment extends FoundSegment {
 }
 
 export interface StructureBreak {
-  readonly kind: 'segment-header' | 'segment-missing' | 'segment-foreign';
+  /** `unreadable`: the device does not give the header back. */
+  readonly kind: 'segment-header' | 'segment-missing' | 'segment-foreign' | 'unreadable';
   /** The file that is bad, or the one behind the hole. */
   readonly path: string;
+  /** Of `unreadable`: what the operating system said. */
+  readonly errno?: string;
 }
 
 export interface LiveSegments {
@@ -70,8 +73,7 @@ function findBreak(
   let previous: FoundSegment | undefined;
   for (const segment of listed) {
     const { path } = segment;
-    if (!('header' in segment))
-      return { seq: segment.seq, found: { kind: 'segment-header', path } };
+    if (!('header' in segment)) return { seq: segment.seq, found: badHeader(segment) };
     const { seq, logId, previousHeaderCrc } = segment.header;
     if (previous !== undefined) {
       if (previous.header.seq + 1 !== seq) return { seq, found: { kind: 'segment-missing', path } };
@@ -81,6 +83,12 @@ function findBreak(
     previous = segment;
   }
   return undefined;
+}
+
+function badHeader({ path, errno }: UnreadableSegment): StructureBreak {
+  return errno === undefined
+    ? { kind: 'segment-header', path }
+    : { kind: 'unreadable', path, errno };
 }
 
 /** What a segment's header proves synced, as far as it is not void. */

@@ -10,20 +10,23 @@ import type { Lsn } from '../core/ids.ts';
 import type { Disk } from './disk.ts';
 import { findLiveSegments, provenByHeader } from './live-segments.ts';
 import type { LiveSegment, StructureBreak } from './live-segments.ts';
+import type { ReadFault } from './read-fault.ts';
 import { RECORD_ALIGN_BYTES, RECORD_TYPES } from './record-header.ts';
 import { ScanFindings } from './scan-findings.ts';
 import type { PayloadVisitor } from './scan-findings.ts';
 import type { ScannedRecord } from './scanned-record.ts';
+import { SEGMENT_HEADER_BYTES } from './segment-header.ts';
 import { ReadWindow, SegmentReader } from './segment-reader.ts';
 import { searchHeaders, walkSegment } from './segment-scan.ts';
-import type { WalkEnd } from './segment-scan.ts';
+import type { FoundBehind, WalkEnd } from './segment-scan.ts';
 
 /** Where the log ends. Every log with a segment has such a place. */
 export interface LogEnd {
-  /** `record`: no valid record there. The others concern whole files, whose headers and lengths had
-   * been synced before they got their names: those are damage whatever the LSNs say.
+  /** `record`: no valid record there. The others are damage whatever the LSNs say.
+   * `unreadable`: the device does not give the bytes back, so nobody knows what they hold.
    * `segment-short`: the file is shorter than its header says, so records may have been cut off
-   * together with what witnessed them. */
+   * together with what witnessed them. The rest concern whole files, whose headers and lengths had
+   * been synced before they got their names. */
   readonly kind: 'record' | 'segment-short' | StructureBreak['kind'];
   readonly path: string;
   /** The bytes that hold no valid record: up to the next valid header, or the segment's end. */
@@ -31,6 +34,10 @@ export interface LogEnd {
   readonly toBytes: number;
   /** A valid record was found behind them. */
   readonly resumesAtLsn?: Lsn;
+  /** The last LSN that can lie in those bytes, where something behind them tells. */
+  readonly lastLsn?: Lsn;
+  /** Of `unreadable`: what the operating system said. */
+  readonly errno?: string;
   /** Something was written there, or it is not the log's last segment. False: just the unused rest
    * of the last segment. */
   readonly isBroken: boolean;
@@ -57,11 +64,15 @@ export interface LogScan {
   readonly isClosed: boolean;
   /** `undefined` when there is no segment. */
   readonly end: LogEnd | undefined;
+  /** Memory that was asked for to hold bytes of segments: no more than 8 MiB or the largest sound
+   * record, and no more than the largest file, whatever the bytes say. */
+  readonly windowBytes: number;
 }
 
 /** @param visit sees the payload records in LSN order; what it throws ends the scan.
  * @throws {MillraceError} FORMAT_UNKNOWN when a newer version wrote it; DISK_FAILED when a file
- *   cannot be read, which is never taken for the end of the log. */
+ *   cannot be opened or listed. Bytes that the device has lost are no error here but the log's
+ *   `unreadable` end. */
 export async function scanLog(
   disk: Disk,
   directory: string,
@@ -78,7 +89,8 @@ export async function scanLog(
     end = await scanSegment(disk, segment, { findings, window });
     if (end !== undefined) break;
   }
-  const firstLsn = (live.segments[0] ?? live.behind[0])?.header.baseLsn ?? (1 as Lsn);
+  // When the very first file is bad, nobody knows where the log began.
+  const firstLsn = live.segments[0]?.header.baseLsn ?? (1 as Lsn);
   return {
     directory,
     logId: live.logId,
@@ -90,7 +102,9 @@ export async function scanLog(
     peerWitness: findings.peerWitness,
     unwitnessed: findings.unwitnessed(),
     isClosed: findings.lastType === RECORD_TYPES.closed,
-    end: live.break === undefined ? end : structureEnd(live.break),
+    // In front of a file that is bad as a whole a log seems to end in order.
+    end: live.break === undefined ? end : structureEnd(live.break, live.behind[0]),
+    windowBytes: window.bytes.byteLength,
   };
 }
 
@@ -112,8 +126,9 @@ async function scanSegment(
     const walk = await walkSegment({ segment, reader }, segment.lastLsnMax, (record, payload) =>
       findings.add(record, payload, segment.lastLsnMax),
     );
-    if (walk.expectedLsn > segment.lastLsnMax) return undefined;
-    return await endOfLog(segment, reader, { walk, findings });
+    const isWhole = walk.expectedLsn > segment.lastLsnMax && !isShort(segment);
+    const end = isWhole ? undefined : await endOfLog(segment, reader, { walk, findings });
+    return reader.fault === undefined ? end : unreadableEnd(segment, reader.fault);
   } finally {
     await file.close();
   }
@@ -127,18 +142,41 @@ async function endOfLog(
   const fromBytes = Math.min(walk.offsetBytes, reader.limitBytes);
   const behind = await searchHeaders({ segment, reader }, fromBytes + RECORD_ALIGN_BYTES);
   findings.noteDurable(Math.min(behind?.durableLsn ?? 0, segment.lastLsnMax) as Lsn);
-  const isShort = segment.sizeBytes < segment.header.segmentBytes;
+  const isCut = isShort(segment);
   return {
-    kind: isShort ? 'segment-short' : 'record',
+    kind: isCut ? 'segment-short' : 'record',
     path: segment.path,
     fromBytes,
     toBytes: behind?.offsetBytes ?? reader.limitBytes,
     ...(behind === undefined ? {} : { resumesAtLsn: behind.lsn }),
+    ...lastLsnOf(segment, behind),
     isBroken:
-      isShort || walk.isTouched || behind !== undefined || Number.isFinite(segment.lastLsnMax),
+      isCut || walk.isTouched || behind !== undefined || Number.isFinite(segment.lastLsnMax),
   };
 }
 
-function structureEnd(found: StructureBreak): LogEnd {
-  return { kind: found.kind, path: found.path, fromBytes: 0, toBytes: 0, isBroken: true };
+function isShort({ sizeBytes, header }: LiveSegment): boolean {
+  return sizeBytes < header.segmentBytes;
+}
+
+function unreadableEnd(segment: LiveSegment, fault: ReadFault): LogEnd {
+  const { path } = segment;
+  return { kind: 'unreadable', path, ...fault, ...lastLsnOf(segment), isBroken: true };
+}
+
+/** Records are lost up to the next one that was found, or up to the next segment. */
+function lastLsnOf(segment: LiveSegment, behind?: FoundBehind): { readonly lastLsn?: Lsn } {
+  const lastLsn = Math.min((behind?.lsn ?? Number.POSITIVE_INFINITY) - 1, segment.lastLsnMax);
+  return Number.isFinite(lastLsn) ? { lastLsn: lastLsn as Lsn } : {};
+}
+
+function structureEnd(found: StructureBreak, next: LiveSegment | undefined): LogEnd {
+  return {
+    ...found,
+    fromBytes: 0,
+    // What is bad of a file with a bad header is its first page; a missing file has no bytes.
+    toBytes: found.kind === 'segment-missing' ? 0 : SEGMENT_HEADER_BYTES,
+    ...(next === undefined ? {} : { lastLsn: (next.header.baseLsn - 1) as Lsn }),
+    isBroken: true,
+  };
 }

@@ -1,5 +1,5 @@
 /** Verdicts on logs whose files, rather than bytes, went wrong; and what becomes of torn tails.
- * Every bit and every cut: test/sim/wal-corruption.test.ts. @module */
+ * Every bit and every cut: test/sim/wal-corruption-*.test.ts. @module */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { MemoryDisk } from '../../test/support/memory-disk.ts';
@@ -16,6 +16,7 @@ import type { WalOptions } from './wal-options.ts';
 
 const DIRECTORY = '/logs/a';
 const PAGE = 4096;
+const MIB = 1024 * 1024;
 let disk = new MemoryDisk();
 
 beforeEach(() => {
@@ -142,6 +143,39 @@ describe('a torn tail', () => {
     expect(Buffer.from(disk.contentOf(kept ?? '')).toString('latin1', 32, 36)).toBe('t\0rn');
     expect(await keepTornTail(disk, await verdictOf())).toBe(kept);
     expect(await verdictOf()).toEqual(first);
+  });
+
+  it('leaves no more than two copies behind, and no half ones', async () => {
+    await tear();
+    for (const name of ['0000000000000007', '0000000000000008', '0000000000000009']) {
+      await disk.create(`${DIRECTORY}/${name}.wal.torn`, 'buffered');
+    }
+    await disk.create(`${DIRECTORY}/0000000000000009.wal.torn.part`, 'buffered');
+    await disk.create(`${DIRECTORY}/notes.torn`, 'buffered');
+    await keepTornTail(disk, await verdictOf());
+    const names = (await disk.list(DIRECTORY)) ?? [];
+    expect(names.filter((name) => name.includes('.torn'))).toEqual([
+      '0000000000000008.wal.torn',
+      '0000000000000009.wal.torn',
+      'notes.torn',
+    ]);
+  });
+
+  it('is copied up to 16 MiB, and a copy that is cut short is an error', async () => {
+    await open().then((log) => log.append(Buffer.from('whole')));
+    const bytes = Buffer.alloc(20 * MIB, 0xee);
+    bytes.set(disk.contentOf(pathOf(1)).subarray(0, 2 * PAGE));
+    bytes.fill(0, 4 * MIB, 8 * MIB);
+    bytes.set(bytes.subarray(PAGE, PAGE + 32), 2 * PAGE); // as if a write had begun there
+    bytes[2 * PAGE + 16] = 2;
+    disk.overwrite(pathOf(1), bytes);
+    const verdict = await verdictOf();
+    expect(verdict.kind).toBe('torn');
+    disk.kill(); // nobody else writes any more
+    disk.failCall('write', 2, 'short');
+    await expect(keepTornTail(disk, verdict)).rejects.toMatchObject({ code: 'DISK_FAILED' });
+    const kept = await keepTornTail(disk, verdict);
+    expect(disk.contentOf(kept ?? '').byteLength).toBe(16 * MIB);
   });
 
   it('is void once the log goes on', async () => {

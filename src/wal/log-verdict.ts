@@ -33,6 +33,14 @@ export interface LogVerdict {
   readonly peerWitness: Lsn;
   /** The bad place; `undefined` when clean, or when no segment is left to point at. */
   readonly place: LogEnd | undefined;
+  /** Of a damaged log: the first and the last record that cannot be read from it and had been
+   * synced, as far as anything tells; what is behind them can be read. */
+  readonly lost?: LostRecords;
+}
+
+interface LostRecords {
+  readonly firstLsn: Lsn;
+  readonly lastLsn: Lsn;
 }
 
 /** @param witnessedLsn highest LSN of this log that others prove synced; 0 when nobody does. */
@@ -50,7 +58,8 @@ export function judgeLog(scan: LogScan, witnessedLsn: Lsn): LogVerdict {
   };
   if (isDamaged) {
     const message = describeDamage(scan, durableThrough);
-    return { ...common, kind: 'damaged', message, suspects: [], place: end };
+    const lost = lostRecords(scan, durableThrough);
+    return { ...common, kind: 'damaged', message, suspects: [], place: end, lost };
   }
   const suspects = scan.unwitnessed.filter(({ lsn }) => lsn > durableThrough);
   if (isTorn) {
@@ -62,17 +71,27 @@ export function judgeLog(scan: LogScan, witnessedLsn: Lsn): LogVerdict {
 
 /** The error that refuses a start on a damaged log. */
 export function damageError(verdict: LogVerdict): MillraceError {
-  const { message, place, lastLsn, durableThrough } = verdict;
+  const { message, directory, place, lastLsn, lost, durableThrough } = verdict;
   return new MillraceError('WAL_CORRUPT', message, {
     details: {
-      directory: verdict.directory,
+      directory,
       path: place?.path,
       fromBytes: place?.fromBytes,
       toBytes: place?.toBytes,
       firstMissingLsn: lastLsn + 1,
+      lastMissingLsn: lost?.lastLsn,
       durableThrough,
+      ...(place?.errno === undefined ? {} : { errno: place.errno }),
     },
   });
+}
+
+/** Up to the place where records go on, but no further than something proves that there were any.
+ * At least one: a file that is bad as a whole is damage also when it may have held nothing. */
+function lostRecords({ lastLsn, end }: LogScan, durableThrough: Lsn): LostRecords {
+  const firstLsn = (lastLsn + 1) as Lsn;
+  const last = Math.min(end?.lastLsn ?? Number.POSITIVE_INFINITY, durableThrough);
+  return { firstLsn, lastLsn: Math.max(firstLsn, last) as Lsn };
 }
 
 function describeDamage(scan: LogScan, durableThrough: Lsn): string {
@@ -88,22 +107,21 @@ function describeDamage(scan: LogScan, durableThrough: Lsn): string {
   return `${describePlace(end)}: ${lost}${describeResume(end)}; ${advice}`;
 }
 
-function describePlace({ kind, path, fromBytes, toBytes }: LogEnd): string {
-  switch (kind) {
-    case 'record':
-      return `the log is damaged in bytes ${fromBytes} to ${toBytes} of ${path}`;
-    case 'segment-short':
-      return `the log segment ${path} was cut off at byte ${toBytes}`;
-    case 'segment-header':
-      return `the header of the log segment ${path} is damaged`;
-    case 'segment-missing':
-      return `a log segment before ${path} is missing`;
-    case 'segment-foreign':
-      return `the log segment ${path} does not continue the one before it`;
-    default:
-      return kind satisfies never;
-  }
+function describePlace(end: LogEnd): string {
+  return PLACES[end.kind](end);
 }
+
+const PLACES: Readonly<Record<LogEnd['kind'], (end: LogEnd) => string>> = {
+  record: ({ path, fromBytes, toBytes }) =>
+    `the log is damaged in bytes ${fromBytes} to ${toBytes} of ${path}`,
+  unreadable: ({ path, fromBytes, toBytes, errno }) =>
+    `bytes ${fromBytes} to ${toBytes} of the log segment ${path} cannot be read: the device says ` +
+    `${errno}`,
+  'segment-short': ({ path, toBytes }) => `the log segment ${path} was cut off at byte ${toBytes}`,
+  'segment-header': ({ path }) => `the header of the log segment ${path} is damaged`,
+  'segment-missing': ({ path }) => `a log segment before ${path} is missing`,
+  'segment-foreign': ({ path }) => `the log segment ${path} does not continue the one before it`,
+};
 
 function describeTear({ lastLsn }: LogScan, end: LogEnd): string {
   return (

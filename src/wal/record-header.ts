@@ -20,7 +20,9 @@ export const PAGE_BYTES: number = 4096;
 /** Records start on multiples of this. */
 export const RECORD_ALIGN_BYTES: number = 8;
 /** At byte 2 of every header. */
-export const RECORD_MAGIC: number = 0x524d;
+const RECORD_MAGIC = 0x524d;
+const MAGIC_LOW = 0x4d;
+const MAGIC_HIGH = 0x52;
 
 /** 0 is no type, so zeros are never a record. */
 export const RECORD_TYPES = {
@@ -92,7 +94,7 @@ export function encodeRecordHeader(header: RecordHeader, seed: number): Uint8Arr
 /** Reads the header at `at` of `bytes`. @returns `undefined` when none of this seed is there. */
 export function decodeRecordHeader(bytes: Buffer, at: number, seed: number): DecodedHeader {
   const type = bytes[at];
-  if (type === 0 || bytes.readUInt16LE(at + 2) !== RECORD_MAGIC) return undefined;
+  if (type === 0 || !hasRecordMagic(bytes, at)) return undefined;
   bytes.copy(scratch, 0, at, at + RECORD_HEADER_BYTES);
   scratch.writeUInt32LE(0, 8);
   if (crc32(scratch, seed) !== bytes.readUInt32LE(at + 8)) return undefined;
@@ -108,10 +110,15 @@ export function decodeRecordHeader(bytes: Buffer, at: number, seed: number): Dec
   };
 }
 
+/** True when the two bytes that every header has are where they have to be. */
+export function hasRecordMagic(bytes: Buffer, at: number): boolean {
+  return bytes[at + 2] === MAGIC_LOW && bytes[at + 3] === MAGIC_HIGH;
+}
+
 /** True when the bytes at `at` claim to be record `lsn`, whatever their CRC says: half of a torn
  * write, which stale bytes of a recycled file cannot be (their LSNs are lower). */
 export function looksLikeRecord(bytes: Buffer, at: number, lsn: Lsn): boolean {
-  return bytes.readUInt16LE(at + 2) === RECORD_MAGIC && readUint64(bytes, at + 16) === lsn;
+  return hasRecordMagic(bytes, at) && readUint64(bytes, at + 16) === lsn;
 }
 
 /** Offset of the record that follows one which starts at `offsetBytes`. */

@@ -1,8 +1,10 @@
 /** What a log directory holds: its segments with their headers, and files that do not belong to it.
  * Reads only. @module */
 import { join } from 'node:path';
+import { present } from '../core/assert.ts';
 import { MillraceError } from '../core/errors.ts';
-import type { Disk } from './disk.ts';
+import type { Disk, DiskFile } from './disk.ts';
+import { lostBytesErrno } from './read-fault.ts';
 import { SEGMENT_HEADER_BYTES, decodeSegmentHeader } from './segment-header.ts';
 import type { SegmentHeader } from './segment-header.ts';
 import { parseSegmentName, parseSpareName } from './segment-name.ts';
@@ -19,6 +21,8 @@ export interface FoundSegment {
 export interface UnreadableSegment {
   readonly path: string;
   readonly seq: number;
+  /** Present when the device does not give the header back: what the operating system said. */
+  readonly errno?: string;
 }
 
 export interface LogListing {
@@ -55,7 +59,10 @@ export function requireReadable(listing: LogListing): FoundSegment[] {
 
 /** The lowest number that no spare of the directory has. */
 export function freeSpareNumber(listing: LogListing): number {
-  return listing.spares.reduce((free, name) => Math.max(free, (parseSpareName(name) ?? 0) + 1), 1);
+  const taken = listing.spares.map((name) =>
+    present(parseSpareName(name), 'the number of a spare'),
+  );
+  return Math.max(0, ...taken) + 1;
 }
 
 async function readHeader(
@@ -63,7 +70,20 @@ async function readHeader(
   path: string,
   seq: number,
 ): Promise<FoundSegment | UnreadableSegment> {
-  const file = await disk.openForReading(path);
+  try {
+    return await readHeaderOf(await disk.openForReading(path), seq);
+  } catch (thrown) {
+    const errno = lostBytesErrno(thrown);
+    if (errno === undefined) throw thrown;
+    return { path, seq, errno };
+  }
+}
+
+async function readHeaderOf(
+  file: DiskFile,
+  seq: number,
+): Promise<FoundSegment | UnreadableSegment> {
+  const { path } = file;
   try {
     const page = Buffer.alloc(SEGMENT_HEADER_BYTES);
     const got = await file.read(page, 0);

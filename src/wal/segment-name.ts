@@ -2,12 +2,14 @@
  * jumps must not reorder or reclaim anything.
  *
  *     <seq, 16 hex digits>.wal        a segment of the log
- *     <seq, 16 hex digits>.wal.torn   a torn tail kept aside for a human, never read again
+ *     <seq, 16 hex digits>.wal.torn   a torn tail kept aside for a human, never read again; the
+ *                                     newest two stay
  *     spare-<n>.tmp                   a file that is not part of the log (yet): any may be removed
  *
  * @module */
 
 const SEGMENT_NAME = /^([0-9a-f]{16})\.wal$/;
+const TORN_SUFFIX = '.torn';
 const SPARE_NAME = /^spare-([0-9]{1,15})\.tmp$/;
 
 export function segmentName(seq: number): string {
@@ -33,5 +35,11 @@ export function parseSpareName(name: string): number | undefined {
 
 /** Where the torn tail of a segment is kept. */
 export function tornPath(segmentPath: string): string {
-  return `${segmentPath}.torn`;
+  return `${segmentPath}${TORN_SUFFIX}`;
+}
+
+/** Sequence number of the segment whose torn tail a file is, `undefined` for any other name. */
+export function parseTornName(name: string): number | undefined {
+  if (!name.endsWith(TORN_SUFFIX)) return undefined;
+  return parseSegmentName(name.slice(0, -TORN_SUFFIX.length));
 }

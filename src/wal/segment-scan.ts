@@ -1,6 +1,9 @@
 /** Walks the records of one segment, and searches what lies behind the first bad one.
  *
- * A record counts when its header CRC (seeded by salt and offset), its LSN and its payload CRC are
+ *     RecordWalk.advance(window) ──► bytes that it needs next ──► SegmentReader.moveTo ──► again
+ *
+ * Both work on bytes in memory and wait for nothing; only the loops around them read the file. A
+ * record counts when its header CRC (seeded by salt and offset), its LSN and its payload CRC are
  * right. A length is used only after its header CRC held, and only within the segment and the cap.
  * Nothing here decides whether a bad record is a torn write or damage.
  * @module */
@@ -11,8 +14,8 @@ import {
   PAYLOAD_BYTES_MAX,
   RECORD_ALIGN_BYTES,
   RECORD_HEADER_BYTES,
-  RECORD_MAGIC,
   decodeRecordHeader,
+  hasRecordMagic,
   headerSeed,
   looksLikeRecord,
   nextOffset,
@@ -21,7 +24,7 @@ import type { RecordHeader } from './record-header.ts';
 import type { ScannedRecord } from './scanned-record.ts';
 import { SEGMENT_HEADER_BYTES } from './segment-header.ts';
 import type { FoundSegment } from './segment-list.ts';
-import type { SegmentReader } from './segment-reader.ts';
+import type { ByteWindow, SegmentReader } from './segment-reader.ts';
 
 /** Called for each valid record. `payload` lies in the window: good until the call returns. */
 export type RecordHandler = (record: ScannedRecord, payload: Buffer) => void;
@@ -44,61 +47,129 @@ export interface FoundBehind {
   readonly durableLsn: Lsn;
 }
 
+/** A segment, and the memory through which it is read. */
+export interface OpenSegment {
+  readonly segment: FoundSegment;
+  readonly reader: SegmentReader;
+}
+
 /** Reads records from the segment's base up to `lastLsn`, or to the first that is not valid.
  * @throws {MillraceError} FORMAT_UNKNOWN for a sound record of an unknown kind. */
 export async function walkSegment(
-  { segment, reader }: { readonly segment: FoundSegment; readonly reader: SegmentReader },
+  { segment, reader }: OpenSegment,
   lastLsn: number,
   handle: RecordHandler,
 ): Promise<WalkEnd> {
-  let offsetBytes = SEGMENT_HEADER_BYTES;
-  let expectedLsn = segment.header.baseLsn;
-  while (expectedLsn <= lastLsn) {
-    if (!(await reader.moveTo(offsetBytes, RECORD_HEADER_BYTES))) break;
-    const header = decodeAt(segment, reader, offsetBytes);
-    if (header === undefined || header.lsn !== expectedLsn) break;
-    const payload = await payloadOf(header, reader, offsetBytes);
-    if (payload === undefined) return { expectedLsn, offsetBytes, isTouched: true };
-    handle(recordAt(segment, header, offsetBytes), payload);
-    offsetBytes = nextOffset(header, offsetBytes);
-    expectedLsn = (expectedLsn + 1) as Lsn;
+  const walk = new RecordWalk(segment, lastLsn, handle);
+  for (let needed = walk.advance(reader); needed > 0; needed = walk.advance(reader)) {
+    if (await reader.moveTo(walk.offsetBytes, needed)) continue;
+    walk.isTouched = needed > RECORD_HEADER_BYTES; // a sound header, and no room for its payload
+    break;
   }
-  const isTouched =
-    reader.holds(offsetBytes, RECORD_HEADER_BYTES) &&
-    looksLikeRecord(reader.bytes, offsetBytes - reader.startBytes, expectedLsn);
-  return { expectedLsn, offsetBytes, isTouched };
+  return walk;
 }
 
 /** Searches all valid headers from `fromBytes` to the end of the segment. */
 export async function searchHeaders(
-  { segment, reader }: { readonly segment: FoundSegment; readonly reader: SegmentReader },
+  { segment, reader }: OpenSegment,
   fromBytes: number,
 ): Promise<FoundBehind | undefined> {
-  let found: FoundBehind | undefined;
-  let at = fromBytes;
-  while (await reader.moveTo(at, RECORD_HEADER_BYTES)) {
-    const end = reader.endBytes - RECORD_HEADER_BYTES;
-    for (; at <= end; at += RECORD_ALIGN_BYTES) {
-      if (reader.bytes.readUInt16LE(at - reader.startBytes + 2) !== RECORD_MAGIC) continue;
-      const header = decodeAt(segment, reader, at);
-      if (header === undefined) continue;
-      found = {
-        offsetBytes: found?.offsetBytes ?? at,
-        lsn: found?.lsn ?? header.lsn,
-        durableLsn: Math.max(found?.durableLsn ?? 0, header.durableLsn) as Lsn,
-      };
-    }
+  const search = new HeaderSearch(segment, fromBytes);
+  do search.advance(reader);
+  while (await reader.moveTo(search.offsetBytes, RECORD_HEADER_BYTES));
+  return search.found;
+}
+
+/** One pass over the records of a segment. */
+class RecordWalk implements WalkEnd {
+  readonly #segment: FoundSegment;
+  readonly #lastLsn: number;
+  readonly #handle: RecordHandler;
+  expectedLsn: Lsn;
+  offsetBytes: number = SEGMENT_HEADER_BYTES;
+  isTouched = false;
+
+  constructor(segment: FoundSegment, lastLsn: number, handle: RecordHandler) {
+    this.#segment = segment;
+    this.#lastLsn = lastLsn;
+    this.#handle = handle;
+    this.expectedLsn = segment.header.baseLsn;
   }
-  return found;
+
+  /** Handles the records that are whole in the window.
+   * @returns how many bytes from `offsetBytes` on it needs to go on; 0 when it has ended. */
+  advance(window: ByteWindow): number {
+    while (this.expectedLsn <= this.#lastLsn) {
+      const heldBytes = window.endBytes - this.offsetBytes;
+      if (heldBytes < RECORD_HEADER_BYTES) return RECORD_HEADER_BYTES;
+      const header = decodeAt(this.#segment, window, this.offsetBytes);
+      if (header === undefined || header.lsn !== this.expectedLsn) {
+        const at = this.offsetBytes - window.startBytes;
+        this.isTouched = looksLikeRecord(window.bytes, at, this.expectedLsn);
+        return 0;
+      }
+      const recordBytes = RECORD_HEADER_BYTES + header.payloadBytes;
+      const isPossible = header.payloadBytes <= PAYLOAD_BYTES_MAX;
+      if (isPossible && heldBytes < recordBytes) return recordBytes;
+      if (!isPossible || !this.#take(header, window)) {
+        this.isTouched = true;
+        return 0;
+      }
+    }
+    return 0;
+  }
+
+  /** @returns false when the payload is not what the header says. */
+  #take(header: RecordHeader, window: ByteWindow): boolean {
+    const from = this.offsetBytes - window.startBytes + RECORD_HEADER_BYTES;
+    const payload = window.bytes.subarray(from, from + header.payloadBytes);
+    if (crc32(payload) !== header.payloadCrc) return false;
+    this.#handle(recordAt(this.#segment, header, this.offsetBytes), payload);
+    this.offsetBytes = nextOffset(header, this.offsetBytes);
+    this.expectedLsn = (this.expectedLsn + 1) as Lsn;
+    return true;
+  }
+}
+
+/** One search for headers, which may stand on every multiple of RECORD_ALIGN_BYTES. */
+class HeaderSearch {
+  readonly #segment: FoundSegment;
+  /** Where it goes on: the first place that was not looked at. */
+  offsetBytes: number;
+  found: FoundBehind | undefined;
+
+  constructor(segment: FoundSegment, fromBytes: number) {
+    this.#segment = segment;
+    this.offsetBytes = fromBytes;
+  }
+
+  /** Looks at all places of the window from `offsetBytes` on. */
+  advance(window: ByteWindow): void {
+    const { bytes, startBytes, endBytes } = window;
+    const last = endBytes - RECORD_HEADER_BYTES;
+    let at = this.offsetBytes;
+    for (; at <= last; at += RECORD_ALIGN_BYTES) {
+      if (hasRecordMagic(bytes, at - startBytes)) this.#look(window, at);
+    }
+    this.offsetBytes = at;
+  }
+
+  #look(window: ByteWindow, at: number): void {
+    const header = decodeAt(this.#segment, window, at);
+    if (header === undefined) return;
+    const { offsetBytes, lsn, durableLsn } = this.found ?? { ...header, offsetBytes: at };
+    const highest = Math.max(durableLsn, header.durableLsn) as Lsn;
+    this.found = { offsetBytes, lsn, durableLsn: highest };
+  }
 }
 
 function decodeAt(
   segment: FoundSegment,
-  reader: SegmentReader,
+  window: ByteWindow,
   offsetBytes: number,
 ): RecordHeader | undefined {
   const seed = headerSeed(segment.header.salt, offsetBytes);
-  const header = decodeRecordHeader(reader.bytes, offsetBytes - reader.startBytes, seed);
+  const header = decodeRecordHeader(window.bytes, offsetBytes - window.startBytes, seed);
   if (header !== 'unknown') return header;
   throw new MillraceError(
     'FORMAT_UNKNOWN',
@@ -106,20 +177,6 @@ function decodeAt(
       'not know: it was written by a newer version of millrace; upgrade',
     { details: { path: segment.path, offsetBytes } },
   );
-}
-
-async function payloadOf(
-  header: RecordHeader,
-  reader: SegmentReader,
-  offsetBytes: number,
-): Promise<Buffer | undefined> {
-  const { payloadBytes } = header;
-  if (payloadBytes > PAYLOAD_BYTES_MAX) return undefined;
-  const isThere = await reader.moveTo(offsetBytes, RECORD_HEADER_BYTES + payloadBytes);
-  if (!isThere) return undefined;
-  const start = offsetBytes - reader.startBytes + RECORD_HEADER_BYTES;
-  const payload = reader.bytes.subarray(start, start + payloadBytes);
-  return crc32(payload) === header.payloadCrc ? payload : undefined;
 }
 
 function recordAt(segment: FoundSegment, header: RecordHeader, offsetBytes: number): ScannedRecord {

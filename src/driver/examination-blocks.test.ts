@@ -1,0 +1,57 @@
+/** @module */
+import { expect, it } from 'vitest';
+import { LINES, batchOf, blockOf, shareOf } from '../../test/support/block-samples.ts';
+import type { Lsn } from '../core/ids.ts';
+import type { ScannedRecord } from '../wal/scanned-record.ts';
+import { KnownBlocks } from './examination-blocks.ts';
+import { applyEvent, emptyTrackerState } from './tracker-state.ts';
+
+const LOG = 'receiver-log-0';
+
+/** As `blockOf` places it. */
+function recordOf(lsn: number, change: Partial<ScannedRecord> = {}): ScannedRecord {
+  return {
+    lsn: lsn as Lsn,
+    type: 1,
+    durableLsn: 0 as Lsn,
+    segmentSeq: 1,
+    path: '',
+    offsetBytes: 4096 * lsn,
+    payloadBytes: 400,
+    payloadCrc: lsn,
+    ...change,
+  };
+}
+
+it('counts queued blocks and those of unfinished batches as needed, all as known', () => {
+  const state = emptyTrackerState(1);
+  const blocks = [1, 2, 3, 4].map((lsn) => blockOf(lsn, { lsn }));
+  for (const block of [...blocks, blockOf(5)]) applyEvent(state, { type: 'block-added', block });
+  const [first, second] = blocks;
+  if (first === undefined || second === undefined) throw new Error('no blocks');
+  applyEvent(state, { type: 'batch-allocated', share: shareOf(1_000, [first]) });
+  const queue = { kind: 'queue', streamId: LINES, queueIndex: 0, slices: 1 } as const;
+  const share = batchOf(2_000, [...shareOf(2_000, [second]).inputs, queue]);
+  applyEvent(state, { type: 'batch-allocated', share });
+  const [done] = state.batches.values();
+  if (done !== undefined) done.isDone = true;
+  const known = new KnownBlocks(state);
+  const log = known.of(LOG);
+  expect(known.logs).toEqual([LOG]); // the block that is in no log has none
+  expect(log.left.map(({ position }) => position.lsn)).toEqual([1, 2, 3, 4]);
+  expect(log.neededLeft.map(({ position }) => position.lsn)).toEqual([2, 3, 4]);
+});
+
+it('crosses off what is found at its place, with its checksum, and nothing else', () => {
+  const state = emptyTrackerState(1);
+  for (const lsn of [2, 3, 4, 5]) {
+    applyEvent(state, { type: 'block-added', block: blockOf(lsn, { lsn }) });
+  }
+  const log = new KnownBlocks(state).of(LOG);
+  log.found(recordOf(2));
+  log.found(recordOf(3, { payloadCrc: 99 }));
+  log.found(recordOf(4, { offsetBytes: 8 }));
+  log.found(recordOf(5, { segmentSeq: 2 }));
+  log.found(recordOf(77));
+  expect(log.left.map(({ position }) => position.lsn)).toEqual([3, 4, 5]);
+});

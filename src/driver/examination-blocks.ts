@@ -1,0 +1,82 @@
+/** The blocks that the driver knows, by the log that holds them, crossed off as a scan finds them.
+ *
+ * A log can be sound and still not be ours: cut in front, or an older copy. So every block that an
+ * unfinished batch or a queue needs has to be found where the driver log says, with the CRC that it
+ * says. What is left when a scan has ended is lost.
+ * @module */
+import type { BlockInfo, LogPosition } from '../blocks/block-ref.ts';
+import type { Lsn } from '../core/ids.ts';
+import type { ScannedRecord } from '../wal/scanned-record.ts';
+import { mapAt } from './tracker-state.ts';
+import type { TrackerState } from './tracker-state.ts';
+
+/** A block that is in a log. */
+export interface LoggedBlock extends BlockInfo {
+  readonly position: LogPosition;
+}
+
+/** Blocks of one log that no scan has found so far. */
+class LogBlocks {
+  readonly #blocks = new Map<Lsn, LoggedBlock>();
+  readonly #needed = new Set<Lsn>();
+
+  add(block: LoggedBlock, isNeeded: boolean): void {
+    const { lsn } = block.position;
+    this.#blocks.set(lsn, block);
+    if (isNeeded) this.#needed.add(lsn);
+  }
+
+  /** Crosses off the block that this sound record is. */
+  found({ lsn, segmentSeq, offsetBytes, payloadCrc }: ScannedRecord): void {
+    const at = this.#blocks.get(lsn)?.position;
+    const isSame =
+      at?.segmentSeq === segmentSeq &&
+      at.offsetBytes === offsetBytes &&
+      at.payloadCrc === payloadCrc;
+    if (isSame) this.#blocks.delete(lsn);
+  }
+
+  /** In the order of their LSNs. */
+  get left(): readonly LoggedBlock[] {
+    return inOrder(this.#blocks).map(([, block]) => block);
+  }
+
+  /** Those without which the engine cannot go on. */
+  get neededLeft(): readonly LoggedBlock[] {
+    return inOrder(this.#blocks).flatMap(([lsn, block]) => (this.#needed.has(lsn) ? [block] : []));
+  }
+}
+
+export class KnownBlocks {
+  readonly #logs = new Map<string, LogBlocks>();
+
+  constructor(state: TrackerState) {
+    for (const queue of state.queues.values()) this.#addAll(queue, true);
+    for (const { share, isDone } of state.batches.values()) {
+      for (const input of share.inputs) {
+        if (input.kind === 'blocks') this.#addAll(input.blocks, !isDone);
+      }
+    }
+  }
+
+  /** Those of one log, by the name of its directory. */
+  of(log: string): LogBlocks {
+    return mapAt(this.#logs, log, () => new LogBlocks());
+  }
+
+  /** Names of the logs that have blocks. */
+  get logs(): readonly string[] {
+    return [...this.#logs.keys()];
+  }
+
+  #addAll(blocks: readonly BlockInfo[], isNeeded: boolean): void {
+    for (const block of blocks) {
+      const { position } = block; // none with the log off
+      if (position !== undefined) this.of(position.log).add({ ...block, position }, isNeeded);
+    }
+  }
+}
+
+function inOrder(blocks: ReadonlyMap<Lsn, LoggedBlock>): [Lsn, LoggedBlock][] {
+  return [...blocks].toSorted(([a], [b]) => a - b);
+}

@@ -1,0 +1,110 @@
+/** What refuses a start: each problem with its place, and what of the sources lies in it.
+ *
+ * The log knows bytes and LSNs; the driver log and the checkpoint know which block a record is and
+ * which source positions it covers. A person who has to decide what to do needs both.
+ * @module */
+import type { PositionRange } from '../blocks/block-ref.ts';
+import { present } from '../core/assert.ts';
+import { MillraceError, toError } from '../core/errors.ts';
+import type { ErrorDetails } from '../core/errors.ts';
+import { blockKey } from '../core/ids.ts';
+import type { LogScan } from '../wal/log-scan.ts';
+import { damageError } from '../wal/log-verdict.ts';
+import type { LogVerdict } from '../wal/log-verdict.ts';
+import type { ScannedRecord } from '../wal/scanned-record.ts';
+import type { LoggedBlock } from './examination-blocks.ts';
+
+/** How many blocks a message names; their number it always says. */
+const BLOCKS_NAMED_MAX = 10;
+
+/** One reason not to start. */
+export interface Problem {
+  readonly message: string;
+  readonly details: ErrorDetails;
+}
+
+/** @throws {MillraceError} WAL_CORRUPT when there is a problem. Its message has them all, its
+ * details are those of the first. */
+export function refuseProblems(problems: readonly Problem[]): void {
+  const [first] = problems;
+  if (first === undefined) return;
+  const list = problems.map(({ message }) => message).join('\n  ');
+  throw new MillraceError(
+    'WAL_CORRUPT',
+    `acknowledged data is damaged; nothing was changed:\n  ${list}\n` +
+      'Restore the files from a backup, or keep the directory and start with another one.',
+    { details: { ...first.details, problemCount: problems.length } },
+  );
+}
+
+/** @param lost blocks of this log that were not found in it, with what the driver knows of them. */
+export function damagedLog(verdict: LogVerdict, lost: readonly LoggedBlock[]): Problem {
+  const { message, details } = damageError(verdict);
+  const { firstLsn, lastLsn } = present(verdict.lost, 'what a damaged log has lost');
+  const inRange = lost.filter(({ position: { lsn } }) => lsn >= firstLsn && lsn <= lastLsn);
+  return withBlocks({ message, details }, inRange);
+}
+
+/** A log that is gone although unfinished batches need blocks of it. */
+export function missingLog(name: string, lost: readonly LoggedBlock[]): Problem {
+  const message = `${name} is missing, and unfinished batches need it`;
+  return withBlocks({ message, details: { directory: name } }, lost);
+}
+
+/** Blocks that are not where the driver log says, in a log that is sound by itself: somebody has
+ * removed its first segments, or has put an older copy of it here. */
+export function missingBlocks(
+  { directory, firstLsn, lastLsn }: LogScan,
+  lost: readonly LoggedBlock[],
+): Problem {
+  const message =
+    `${directory}, which is sound from record ${firstLsn} to ${lastLsn}, does not have blocks ` +
+    'that unfinished batches need';
+  return withBlocks({ message, details: { directory, firstLsn, lastLsn } }, lost);
+}
+
+/** A record whose CRC is right and whose content is not: the bytes are as they were written, so
+ * another program wrote them, or another version of this one.
+ * @returns the problem; a newer format is thrown instead. @throws {MillraceError} FORMAT_UNKNOWN */
+export function malformedRecord(record: ScannedRecord, thrown: unknown): Problem {
+  const { lsn, path, offsetBytes, payloadBytes } = record;
+  const cause = toError(thrown);
+  const place = `record ${lsn} in bytes ${offsetBytes} to ${offsetBytes + payloadBytes} of ${path}`;
+  const details = { path, fromBytes: offsetBytes, toBytes: offsetBytes + payloadBytes, lsn };
+  if (cause instanceof MillraceError && cause.code === 'FORMAT_UNKNOWN') {
+    const message = `${place} was written by a newer version of millrace: ${cause.message}`;
+    throw new MillraceError('FORMAT_UNKNOWN', message, { cause, details });
+  }
+  return { message: `${place} cannot be used: ${cause.message}`, details };
+}
+
+/** Blocks are told from the registered ones: what was never registered was never acknowledged. */
+function withBlocks({ message, details }: Problem, blocks: readonly LoggedBlock[]): Problem {
+  if (blocks.length === 0) return { message, details };
+  const named = blocks.slice(0, BLOCKS_NAMED_MAX);
+  const rest = blocks.length - named.length;
+  const more = rest === 0 ? '' : `, and ${rest} more`;
+  const recordCount = blocks.reduce((sum, block) => sum + block.recordCount, 0);
+  const list = named.map((block) => `\n    ${describeBlock(block)}`).join('');
+  return {
+    message: `${message}; registered blocks there, ${recordCount} records:${list}${more}`,
+    details: {
+      ...details,
+      blocks: `${named.map(({ blockId }) => blockKey(blockId)).join(', ')}${more}`,
+      positions: named.flatMap(({ positions }) => positions.map(describeRange)).join(', '),
+      blockCount: blocks.length,
+      recordCount,
+    },
+  };
+}
+
+function describeBlock({ blockId, position, recordCount, positions }: LoggedBlock): string {
+  const covers = positions.map(describeRange).join(', ');
+  const source = covers === '' ? '' : `: source positions ${covers}`;
+  return `block ${blockKey(blockId)} (record ${position.lsn}), ${recordCount} records${source}`;
+}
+
+function describeRange({ partition, follows, last }: PositionRange): string {
+  const from = follows === null ? 'from the start' : `after ${follows}`;
+  return `'${partition}' ${from} to ${last}`;
+}
