@@ -161,15 +161,19 @@ export class SparePool {
     }
   }
 
-  /** Gives the room of a half-made file back. */
+  /** Gives the room of a half-made file back.
+   * @throws {MillraceError} of the code of `cause`, when that fails too. */
   async #discard(file: DiskFile, cause: unknown): Promise<void> {
     try {
       await file.close();
       await this.#options.disk.unlink(file.path);
     } catch (thrown) {
-      throw new AggregateError([cause, thrown], `${file.path} could not be made`, {
-        cause: thrown,
-      });
+      const code = cause instanceof MillraceError ? cause.code : 'DISK_FAILED';
+      throw new MillraceError(
+        code,
+        `${toError(cause).message}; nor could ${file.path} be removed: ${toError(thrown).message}`,
+        { cause: new AggregateError([cause, thrown]), details: { path: file.path } },
+      );
     }
   }
 }

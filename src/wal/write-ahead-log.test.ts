@@ -275,6 +275,12 @@ describe('rolling', () => {
     await expect(log.append(bytes('a'))).resolves.toBeDefined();
   });
 
+  it('says that the disk is full when what did not fit cannot be removed either', async () => {
+    disk.failCall('write', 1, 'ENOSPC');
+    disk.failCall('unlink', 1, 'EIO');
+    await expect(open()).rejects.toMatchObject({ code: 'DISK_FULL' });
+  });
+
   it('is poisoned by DISK_FULL when there is still no room', async () => {
     const log = await open({ sparesMin: 0 });
     disk.failAll('create', 'ENOSPC');

@@ -21,14 +21,14 @@ import { recoverDirectory } from '../../src/driver/recovery.ts';
 import type { Recovered } from '../../src/driver/recovery.ts';
 import { crc32 } from '../../src/serde/crc32.ts';
 import { msgpackCodec } from '../../src/serde/msgpack-codec.ts';
+import type { CrashModel } from '../../src/testing/crash-survival.ts';
+import { SimDisk } from '../../src/testing/sim-disk.ts';
 import type { Disk } from '../../src/wal/disk.ts';
 import { segmentName } from '../../src/wal/segment-name.ts';
 import { WriteAheadLog } from '../../src/wal/write-ahead-log.ts';
 import type { AddOutcome } from '../../src/workers/protocol.ts';
 import { LINES } from './block-samples.ts';
 import { ManualClock } from './manual-clock.ts';
-import { MemoryDisk } from './memory-disk.ts';
-import type { CrashModel } from './memory-disk.ts';
 
 export const HOME = '/home-of-the-test';
 export const RECEIVER_LOG = 'receiver-log-0';
@@ -36,12 +36,13 @@ const LOG_ID = '00112233445566778899aabbccddeeff';
 const SEGMENT_BYTES = 64 * 1024;
 
 export class HomeHistory {
-  readonly disk: MemoryDisk = new MemoryDisk();
+  readonly disk: SimDisk;
   readonly events: EngineEvent[] = [];
   readonly #durability: 'sync' | 'flush';
 
-  constructor(durability: 'sync' | 'flush' = 'sync') {
+  constructor(durability: 'sync' | 'flush' = 'sync', disk: SimDisk = new SimDisk()) {
     this.#durability = durability;
+    this.disk = disk;
   }
 
   /** Recovers the directory, as a start of the engine does up to R0. */
@@ -110,7 +111,11 @@ export class HomeHistory {
       const directory = join(HOME, name);
       for (const file of (await this.disk.list(directory)) ?? []) {
         const path = join(directory, file);
-        if ((await this.disk.list(path)) !== undefined) continue;
+        const isFile = await this.disk.list(path).then(
+          () => false,
+          () => true,
+        );
+        if (!isFile) continue;
         found.set(path, Buffer.from(this.disk.contentOf(path)).toString('latin1'));
       }
     }
@@ -137,6 +142,20 @@ export interface RecoveredHome extends RunPlace {
   readonly recovered: Recovered;
 }
 
+const EXTENT_BYTES = 64 * 1024;
+const EXTENTS = 16;
+
+/** As BlockArena.create makes it, but of memory that thousands of runs can have. */
+function smallArena(): BlockArena {
+  return BlockArena.attach({
+    memory: new SharedArrayBuffer(EXTENTS * EXTENT_BYTES),
+    table: new SharedArrayBuffer(4 * (1 + 3 * EXTENTS)),
+    extentBytes: EXTENT_BYTES,
+    extentCount: EXTENTS,
+    receiverExtents: 12,
+  });
+}
+
 /** What a test says of a block. */
 export type BlockWish = Partial<Pick<BlockMeta, 'positions' | 'sourceIds' | 'isBuffered'>>;
 
@@ -151,7 +170,7 @@ export class HomeRun<Place extends RunPlace = RecoveredHome> {
   constructor(home: Place, durability: 'sync' | 'flush') {
     this.home = home;
     this.#durability = durability;
-    this.#writer = new BlockWriter(BlockArena.create(1024 * 1024), msgpackCodec, 1);
+    this.#writer = new BlockWriter(smallArena(), msgpackCodec, 1);
     this.tracker = new BlockTracker(home.recovered.appliedLsn, {
       state: home.examination.state,
       log: home.recovered.driverLog,

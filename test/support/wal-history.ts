@@ -5,11 +5,14 @@
  * for byte, without holes. After a recovery the list is cut to what came back, and all of that must
  * survive from then on. Payloads derive from a serial number, so no two are equal.
  * @module */
-import { expect } from 'vitest';
 import type { Lsn } from '../../src/core/ids.ts';
 import type { Random } from '../../src/core/random.ts';
 import { seededRandom } from '../../src/core/random.ts';
 import { crc32 } from '../../src/serde/crc32.ts';
+import type { CrashModel } from '../../src/testing/crash-survival.ts';
+import type { FaultOrder } from '../../src/testing/fault-plan.ts';
+import { SimDisk } from '../../src/testing/sim-disk.ts';
+import type { SimDiskOptions } from '../../src/testing/sim-disk.ts';
 import type { Disk } from '../../src/wal/disk.ts';
 import { scanLog } from '../../src/wal/log-scan.ts';
 import type { LogScan } from '../../src/wal/log-scan.ts';
@@ -19,8 +22,8 @@ import { readRecords } from '../../src/wal/scanned-record.ts';
 import { keepTornTail } from '../../src/wal/torn-tail.ts';
 import { WriteAheadLog } from '../../src/wal/write-ahead-log.ts';
 import { ManualClock } from './manual-clock.ts';
-import { MemoryDisk } from './memory-disk.ts';
-import type { CallKind, CrashModel, FaultEffect } from './memory-disk.ts';
+import { numberedPayload } from './numbered-payloads.ts';
+import { check } from './sim-runs.ts';
 
 export const DIRECTORY = '/logs/model';
 const LOG_ID = 'a0a1a2a3a4a5a6a7a8a9aaabacadaeaf';
@@ -43,16 +46,21 @@ interface Recovered {
 }
 
 /** What a test may replace, to show that the model notices. */
-export interface HistoryOptions {
+export interface HistoryOptions extends SimDiskOptions {
   readonly durability: 'sync' | 'flush';
   readonly seed: number;
+  /** Whether others know what was acknowledged, as a driver log and a checkpoint do. Else only the
+   * log itself can tell, and its last group is always suspect. @defaultValue true */
+  readonly isWitnessed?: boolean;
+  /** A disk of one's own, empty. */
+  readonly disk?: SimDisk;
   /** Stands between the log and the disk. @param isRunning false while a log is being opened. */
   readonly wrapDisk?: (disk: Disk, isRunning: () => boolean) => Disk;
   readonly judge?: (scan: LogScan, witnessedLsn: Lsn) => LogVerdict;
 }
 
 export class WalHistory {
-  readonly disk = new MemoryDisk();
+  readonly disk: SimDisk;
   readonly #options: HistoryOptions;
   readonly #random: Random;
   #clock = new ManualClock();
@@ -63,12 +71,13 @@ export class WalHistory {
   #isRunning = false;
   #log: WriteAheadLog | undefined;
   #outstanding: Promise<unknown>[] = [];
-  /** Recoveries that came back, for asking whether a run did anything. */
-  recoveries = 0;
+  /** Of the disk's failed syncs, those before the log was opened. */
+  #failedSyncsBefore = 0;
 
   constructor(options: HistoryOptions) {
     this.#options = options;
     this.#random = seededRandom(options.seed);
+    this.disk = options.disk ?? new SimDisk(options);
   }
 
   append(payloadBytes: number): void {
@@ -103,7 +112,7 @@ export class WalHistory {
     await this.settle();
     for (let turn = 0; turn < 3; turn += 1) {
       this.#clock.advance(50);
-      await turns();
+      await oneTurn();
     }
   }
 
@@ -117,12 +126,25 @@ export class WalHistory {
     await this.#running().truncateBefore(lsn);
   }
 
+  /** The disk has room for `pages` more, from now until the process ends. */
+  fillDisk(pages: number): void {
+    this.disk.setCapacity(this.disk.usedBytes + pages * PAGE_BYTES);
+  }
+
+  /** Somebody makes room. */
+  async freeDisk(): Promise<void> {
+    this.disk.setCapacity(undefined);
+    this.#running().prepareSpares();
+    await oneTurn();
+  }
+
   /** Ends the log in order and opens it again. */
   async reopen(): Promise<void> {
     await this.settle();
     await this.#running().close();
     for (const entry of this.#entries) entry.mustSurvive = true;
-    await this.recover();
+    const { kind, message } = await this.recover();
+    check(kind === 'clean', `a log that was closed in order looks ${kind}: ${message}`);
   }
 
   /** The machine will die at its `calls`-th disk call from now, in the middle of something. */
@@ -130,9 +152,9 @@ export class WalHistory {
     this.disk.failCall('any', calls, 'crash');
   }
 
-  /** The `k`-th call of `kind` from now fails; what comes of it rejects the step that meets it. */
-  failCall(kind: CallKind, k: number, effect: FaultEffect): void {
-    this.disk.failCall(kind, k, effect);
+  /** What comes of it rejects the step that meets it. */
+  orderFault(order: FaultOrder): void {
+    this.disk.order(order);
   }
 
   async powerCut(model: CrashModel): Promise<void> {
@@ -140,39 +162,61 @@ export class WalHistory {
     await this.recover();
   }
 
-  /** The process dies, the operating system keeps its cache: acknowledged is acknowledged. */
   async kill(): Promise<void> {
-    this.disk.kill();
-    for (const entry of this.#entries) entry.mustSurvive = entry.lsn !== undefined;
+    this.die();
     await this.recover();
   }
 
+  /** The process dies, the operating system keeps its cache: acknowledged is acknowledged. Clean
+   * pages may leave the cache at any time; after a failed sync that shows. `recover` comes next. */
+  die(): void {
+    const hasLost = this.#hasFailedSync() && this.#options.durability === 'flush';
+    this.disk.kill();
+    if (this.#random.next() < 0.5) this.disk.dropCaches();
+    for (const entry of this.#entries) {
+      entry.mustSurvive = hasLost ? entry.isDurable : entry.lsn !== undefined;
+    }
+  }
+
   /** Scan, verdict, new log; compared with the list. */
-  async recover(): Promise<void> {
+  async recover(): Promise<LogVerdict> {
     this.#log = undefined;
     this.#isRunning = false;
     this.#outstanding = [];
     this.#clock = new ManualClock();
+    this.disk.setCapacity(undefined);
     const { verdict } = await this.#readAndCompare();
-    await keepTornTail(this.disk, verdict);
+    await keepTornTail(this.disk.attach(), verdict);
     await this.#open(verdict);
-    this.recoveries += 1;
+    return verdict;
   }
 
-  /** A recovery that dies at its `calls`-th disk call, by a power cut, and is run again. */
-  async interruptedRecovery(calls: number, model: CrashModel): Promise<void> {
+  /** Recoveries that die at their n-th disk call, by power cuts, one after the other; and one that
+   * does not. What comes back is the same each time. */
+  async interruptedRecovery(calls: readonly number[], model: CrashModel): Promise<void> {
     this.#cutPower(model);
     this.#isRunning = false;
-    const first = await this.#readAndCompare();
-    this.#epoch += 1;
-    const carryOver = await readRecords(this.disk, first.verdict.suspects);
-    const died = this.disk.untilCrash();
-    this.crashAt(calls);
-    await Promise.race([died, this.#newLog(first.verdict, carryOver)]);
-    this.#cutPower('posix');
-    const second = await this.#readAndCompare();
-    expect(second.recovered).toEqual(first.recovered);
+    this.disk.setCapacity(undefined);
+    let first: readonly Recovered[] | undefined;
+    for (const call of calls) {
+      const { verdict, recovered } = await this.#readAndCompare();
+      first ??= recovered;
+      checkSame(recovered, first);
+      this.#epoch += 1;
+      const died = this.disk.untilCrash();
+      this.crashAt(call);
+      await Promise.race([died, this.#tryToOpen(verdict)]);
+      this.#cutPower('posix');
+    }
+    const last = await this.#readAndCompare();
+    checkSame(last.recovered, first ?? []);
     await this.recover();
+  }
+
+  async #tryToOpen(verdict: LogVerdict): Promise<void> {
+    const disk = this.disk.attach();
+    await keepTornTail(disk, verdict);
+    await this.#newLog(verdict, await readRecords(disk, verdict.suspects));
   }
 
   #cutPower(model: CrashModel): void {
@@ -182,11 +226,11 @@ export class WalHistory {
 
   async #readAndCompare(): Promise<{ verdict: LogVerdict; recovered: Recovered[] }> {
     const recovered: Recovered[] = [];
-    const scan = await scanLog(this.disk, DIRECTORY, ({ lsn }, payload) => {
-      recovered.push({ lsn, payload: Uint8Array.from(payload) });
+    const scan = await scanLog(this.disk.attach(), DIRECTORY, ({ lsn }, payload) => {
+      recovered.push({ lsn, payload: new Uint8Array(payload) });
     });
     const verdict = (this.#options.judge ?? judgeLog)(scan, this.#witnessedLsn());
-    expect(verdict.kind, verdict.message).not.toBe('damaged');
+    check(verdict.kind !== 'damaged', verdict.message);
     this.#compare(recovered);
     return { verdict, recovered };
   }
@@ -197,38 +241,35 @@ export class WalHistory {
     const start =
       first === undefined
         ? this.#entries.length
-        : this.#entries.findIndex(({ payload }) => Buffer.from(payload).equals(first.payload));
-    expect(start, 'a recovered record was never appended').not.toBe(-1);
+        : this.#entries.findIndex(({ payload }) => Buffer.compare(payload, first.payload) === 0);
+    check(start !== -1, 'a recovered record was never appended');
     const gone = this.#entries.slice(0, start);
     const kept = this.#entries.slice(start, start + recovered.length);
     const lost = this.#entries.slice(start + recovered.length);
-    expect(recovered.map(({ payload }) => payload)).toEqual(kept.map(({ payload }) => payload));
+    check(kept.length === recovered.length, 'more came back than was appended');
     for (const { mustSurvive, lsn } of gone) {
-      expect(mustSurvive && (lsn ?? 0) >= this.#floorLsn, `record ${lsn} is gone`).toBe(false);
+      check(!mustSurvive || (lsn ?? 0) < this.#floorLsn, `record ${lsn} is gone`);
     }
-    for (const { mustSurvive, lsn } of lost) {
-      expect(mustSurvive, `record ${lsn} is lost`).toBe(false);
-    }
+    for (const { mustSurvive, lsn } of lost) check(!mustSurvive, `record ${lsn} is lost`);
     for (const [index, entry] of kept.entries()) {
-      const lsn = recovered[index]?.lsn;
-      if (entry.lsn !== undefined) expect(lsn).toBe(entry.lsn);
-      entry.lsn = lsn;
+      const found = recovered[index];
+      check(found !== undefined, 'the list has a hole');
+      check(Buffer.compare(found.payload, entry.payload) === 0, `record ${found.lsn} is another`);
+      check(entry.lsn === undefined || entry.lsn === found.lsn, `record ${entry.lsn} has moved`);
+      entry.lsn = found.lsn;
     }
     this.#entries = kept;
   }
 
   async #open(verdict: LogVerdict): Promise<void> {
     this.#epoch += 1;
-    const carryOver = await readRecords(this.disk, verdict.suspects);
+    const carryOver = await readRecords(this.disk.attach(), verdict.suspects);
+    this.#failedSyncsBefore = this.disk.failedSyncs.length;
     this.#log = await this.#newLog(verdict, carryOver);
-    const carried = new Map(
-      verdict.suspects.map(({ lsn }, index) => [lsn, this.#running().carriedOver[index]]),
-    );
-    for (const entry of this.#entries) {
-      entry.isDurable = true;
-      const moved = entry.lsn === undefined ? undefined : carried.get(entry.lsn);
-      if (moved !== undefined) expect(moved.lsn).toBe(entry.lsn);
+    for (const [index, { lsn }] of verdict.suspects.entries()) {
+      check(this.#log.carriedOver[index]?.lsn === lsn, `record ${lsn} was not carried over`);
     }
+    for (const entry of this.#entries) entry.isDurable = true;
     this.#isRunning = true;
   }
 
@@ -255,31 +296,29 @@ export class WalHistory {
 
   /** What a driver log and a checkpoint would know. */
   #witnessedLsn(): Lsn {
-    const durable = this.#entries.filter(({ isDurable }) => isDurable);
-    return (durable.at(-1)?.lsn ?? 0) as Lsn;
+    if (this.#options.isWitnessed === false) return 0 as Lsn;
+    return (this.#entries.findLast(({ isDurable }) => isDurable)?.lsn ?? 0) as Lsn;
+  }
+
+  /** A sync of this log has failed since it was opened. That of a spare may. */
+  #hasFailedSync(): boolean {
+    const failed = this.disk.failedSyncs.slice(this.#failedSyncsBefore);
+    return failed.some((path) => path.endsWith('.wal'));
   }
 
   #newEntry(payloadBytes: number): Entry {
     this.#serial += 1;
-    const payload = Buffer.alloc(payloadBytes);
-    const random = seededRandom(this.#serial);
-    for (let at = 0; at < payloadBytes; at += 1) payload[at] = random.next() * 256;
-    payload.write(`#${this.#serial} `, 'latin1'); // at least 8 bytes long
-    const entry: Entry = {
-      payload: Uint8Array.from(payload),
-      lsn: undefined,
-      isDurable: false,
-      mustSurvive: false,
-    };
+    const payload = numberedPayload(this.#serial, payloadBytes);
+    const entry: Entry = { payload, lsn: undefined, isDurable: false, mustSurvive: false };
     this.#entries.push(entry);
     return entry;
   }
 
   #track(entry: Entry, appended: Promise<{ lsn: Lsn }>): void {
     const noted = appended.then(({ lsn }) => {
+      check(!this.#hasFailedSync(), `record ${lsn} was acknowledged after a failed sync`);
       entry.lsn = lsn;
-      const isSynced = this.#options.durability === 'sync';
-      if (isSynced) entry.isDurable = true;
+      if (this.#options.durability === 'sync') entry.isDurable = true;
     });
     noted.catch(() => {}); // `settle` tells it, unless the process dies before
     this.#outstanding.push(noted);
@@ -294,7 +333,16 @@ export class WalHistory {
 /** A crash ordered by `crashAt` has happened. */
 export class MachineDied extends Error {}
 
-/** Lets all work that needs no timer come to its end. */
-async function turns(): Promise<void> {
-  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+function checkSame(found: readonly Recovered[], expected: readonly Recovered[]): void {
+  check(found.length === expected.length, 'an interrupted recovery changed what comes back');
+  for (const [index, { lsn, payload }] of found.entries()) {
+    const other = expected[index];
+    const isEqual = other?.lsn === lsn && Buffer.compare(other.payload, payload) === 0;
+    check(isEqual, `an interrupted recovery changed record ${lsn}`);
+  }
+}
+
+/** Lets all work that needs no timer come to its end: the simulated disk has none. */
+function oneTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
