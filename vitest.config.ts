@@ -1,6 +1,6 @@
 /** The test suites, one vitest project each; package.json names the commands that run them.
  *
- * unit, sim and tidy need no build; integration and crash start real processes from dist/.
+ * unit, sim and tidy need no build; integration, crash and faults start real processes from dist/.
  * Types (test/types) are checked by `npm run typecheck`, not here.
  * @module */
 import { defineConfig } from 'vitest/config';
@@ -50,6 +50,7 @@ export default defineConfig({
         timeoutMs: 2 * MINUTE_MS,
         isSerial: true,
       }),
+      suite('faults', ['test/faults/**/*.test.ts'], { timeoutMs: 5 * MINUTE_MS, isSerial: true }),
       suite('crash', ['test/crash/**/*.test.ts'], { timeoutMs: 15 * MINUTE_MS, isSerial: true }),
     ],
   },

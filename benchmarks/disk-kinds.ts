@@ -4,7 +4,7 @@
  * waits behind whatever else uses the four threads of the process. @module */
 import { pbkdf2 } from 'node:crypto';
 import { allocateSharedPages } from '../src/core/shared-memory.ts';
-import type { OwnedDisk } from '../src/wal/disk.ts';
+import type { OpenedDisk } from '../src/wal/disk.ts';
 import type * as DiskThreadModule from '../src/wal/disk-thread.ts';
 import { diskOver, nodeDisk } from '../src/wal/node-disk.ts';
 import { makeCall } from '../src/wal/system-calls.ts';
@@ -14,7 +14,7 @@ const MODULE = new URL('../dist/wal/disk-thread.js', import.meta.url).href;
 
 export type DiskKind = 'thread' | 'inline' | 'pool';
 
-export async function openDisk(kind: DiskKind): Promise<OwnedDisk> {
+export async function openDisk(kind: DiskKind): Promise<OpenedDisk> {
   const close = (): Promise<void> => Promise.resolve();
   if (kind === 'pool') return { disk: nodeDisk, close };
   if (kind === 'inline') {

@@ -23,6 +23,8 @@ let checkpointer: Checkpointer;
 let store: CheckpointStore;
 /** While it is set, files cannot be made: writes wait for it. */
 let writeGate: Promise<void> | undefined;
+/** Why the directory is another process's by now. */
+let lossOfDirectory: Error | undefined;
 
 beforeEach(async () => {
   disk = new MemoryDisk();
@@ -31,6 +33,7 @@ beforeEach(async () => {
   forgettable = [];
   failures = [];
   writeGate = undefined;
+  lossOfDirectory = undefined;
   await disk.makeDirectory('/home');
   const slow: Disk = { ...disk.attach(), create: createWhenOpen };
   store = await CheckpointStore.open({ disk: slow, directory: DIRECTORY, keep: 2 });
@@ -49,6 +52,9 @@ function newCheckpointer(onForgettable?: () => Promise<void>): Checkpointer {
     events: new EventBus(),
     intervalMs: INTERVAL_MS,
     keep: 2,
+    check: async () => {
+      if (lossOfDirectory !== undefined) throw lossOfDirectory;
+    },
     takeSnapshot: () => ({
       payload: Buffer.from(String(now)),
       doneThroughMs: now * 10,
@@ -89,6 +95,13 @@ describe('request', () => {
     checkpointer.request();
     await settle();
     expect(await kept()).toEqual(['1', '2']);
+  });
+
+  it('writes nothing into a directory that is another process’s by now', async () => {
+    lossOfDirectory = new Error('lost');
+    checkpointer.request();
+    await settle();
+    expect([await kept(), failures]).toEqual([[], ['lost']]);
   });
 
   it('waits for the interval, and then takes the state of that moment, once', async () => {

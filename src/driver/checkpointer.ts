@@ -33,6 +33,8 @@ export interface CheckpointerOptions {
   readonly intervalMs: number;
   /** How many checkpoints the store keeps. */
   readonly keep: number;
+  /** Before each one. Throws when the directory is another process's. */
+  readonly check: () => Promise<void>;
   readonly takeSnapshot: () => Snapshot;
   readonly onForgettable: (facts: Forgettable) => Promise<void>;
   /** A checkpoint could not be written. Called at most once. */
@@ -107,9 +109,10 @@ export class Checkpointer {
   }
 
   async #write(): Promise<void> {
-    const { store, clock, events, takeSnapshot, keep } = this.#options;
+    const { store, clock, events, check, takeSnapshot, keep } = this.#options;
     this.#isWanted = false;
     this.#lastStartMs = clock.monotonicMs();
+    await check();
     const { payload, doneThroughMs, appliedLsn } = takeSnapshot();
     reached('R7.before');
     const { seq } = await store.write(payload);

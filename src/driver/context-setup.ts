@@ -13,7 +13,7 @@ import { describeGraph } from '../dstream/graph.ts';
 import type { Graph } from '../dstream/graph.ts';
 import { loadPipeline } from '../dstream/load-pipeline.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
-import type { Disk, OwnedDisk } from '../wal/disk.ts';
+import type { Disk, OpenedDisk } from '../wal/disk.ts';
 import { DiskThread } from '../wal/disk-thread.ts';
 import { nodeDisk } from '../wal/node-disk.ts';
 import { Engine } from './engine.ts';
@@ -101,7 +101,7 @@ export async function prepareRun(
 
 /** A thread of the driver's own when acknowledgements will wait for it; else there is only scratch
  * to be written. */
-function openDisk(given: Disk | undefined, { checkpointDir }: ResolvedOptions): OwnedDisk {
+function openDisk(given: Disk | undefined, { checkpointDir }: ResolvedOptions): OpenedDisk {
   if (given !== undefined || checkpointDir === false) {
     return { disk: given ?? nodeDisk, close: () => Promise.resolve() };
   }

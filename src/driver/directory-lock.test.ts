@@ -1,14 +1,15 @@
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MillraceError } from '../core/errors.ts';
 import { lockDirectory } from './directory-lock.ts';
 import type { DirectoryLock } from './directory-lock.ts';
-import { currentOwner, formatOwner, isAlive } from './lock-owner.ts';
+import { currentOwner, formatOwner, isAlive, parseProcessStat } from './lock-owner.ts';
 
 const MISSING = 'no-such-flock';
 const hasFlock = spawnSync('flock', ['--help']).error === undefined;
@@ -35,6 +36,22 @@ async function refusal(flockCommand: string): Promise<MillraceError> {
   const outcome = await lock(flockCommand).catch((error: unknown) => error);
   if (outcome instanceof MillraceError) return outcome;
   throw new Error(`not refused: ${String(outcome)}`);
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof MillraceError ? error.code : error;
+}
+
+/** Of this process, on one file. */
+function descriptorsOf(path: string): number[] {
+  const numbers = readdirSync('/proc/self/fd').map(Number);
+  return numbers.filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`) === path;
+    } catch {
+      return false; // of the listing itself
+    }
+  });
 }
 
 const CHILD = `
@@ -102,6 +119,38 @@ describe.each([
     expect((await refusal(command)).details['ownerPid']).toBe(process.pid);
   });
 
+  it.runIf(canRun)('is one lock for all paths of a directory', async () => {
+    const link = `${directory}-link`;
+    symlinkSync(directory, link);
+    try {
+      await lock(command);
+      const outcome = await lockDirectory(link, { flockCommand: command }).catch(codeOf);
+      expect(outcome).toBe('DIRECTORY_LOCKED');
+    } finally {
+      unlinkSync(link);
+    }
+  });
+
+  it.runIf(canRun)('is lost when the directory is moved, and stays with it', async () => {
+    const held = await lock(command);
+    const moved = `${directory}-moved`;
+    renameSync(directory, moved);
+    try {
+      expect(held.whyLost()?.code).toBe('DIRECTORY_LOCKED');
+      const outcome = await lockDirectory(moved, { flockCommand: command }).catch(codeOf);
+      expect(outcome).toBe('DIRECTORY_LOCKED');
+    } finally {
+      renameSync(moved, directory);
+    }
+    expect(held.whyLost()).toBeUndefined();
+  });
+
+  it.runIf(canRun)('holds while its owner is stopped', async () => {
+    const { child } = await lockingChild(command);
+    child.kill('SIGSTOP');
+    expect((await refusal(command)).details['ownerPid']).toBe(child.pid);
+  });
+
   it.runIf(canRun)('says which directory cannot be locked', async () => {
     rmSync(directory, { recursive: true });
     const error = await refusal(command);
@@ -110,11 +159,22 @@ describe.each([
 });
 
 describe('a lock by flock', () => {
-  it.runIf(hasFlock)('notices that its file was removed', async () => {
-    await lock('flock');
+  it.runIf(hasFlock)('is lost with its file, to whoever comes next', async () => {
+    const old = await lock('flock');
+    expect(old.whyLost()).toBeUndefined();
     unlinkSync(join(directory, 'LOCK'));
-    await lock('flock'); // a new file: nothing can be known of the old one
+    expect(old.whyLost()?.message).toContain(`${directory} does not belong to this process`);
+    const next = await lock('flock'); // a new file: nothing can be known of the old one
+    await old.release();
+    expect([old.whyLost(), next.whyLost()]).toEqual([undefined, undefined]);
     expect(readFileSync(join(directory, 'LOCK'), 'utf8')).toBe(formatOwner(currentOwner()));
+  });
+
+  it.runIf(hasFlock)('says what went wrong when it cannot be given back', async () => {
+    const held = await lockDirectory(directory, { flockCommand: 'flock' });
+    const [fd = -1] = descriptorsOf(join(directory, 'LOCK'));
+    closeSync(fd);
+    await expect(held.release()).rejects.toMatchObject({ code: 'DISK_FAILED' });
   });
 
   it('gives way to owner files when the helper cannot lock', async () => {
@@ -137,6 +197,43 @@ describe('owner files', () => {
     await lock(MISSING);
     expect(readFileSync(join(directory, 'LOCK.5'), 'utf8')).toBe(formatOwner(self));
     expect(readdirSync(directory).toSorted()).toEqual(['LOCK', 'LOCK.5']);
+  });
+
+  it.runIf(hasFlock)(
+    'that seem stale are replaced: an owner that lives after all notices',
+    async () => {
+      const held = await lock(MISSING);
+      writeFileSync(join(directory, 'LOCK.1'), formatOwner({ ...self, bootId: 'another' }));
+      expect(held.whyLost()).toBeUndefined(); // the same file, as if seen from another machine
+      const next = await lock('flock');
+      expect(held.whyLost()?.code).toBe('DIRECTORY_LOCKED');
+      await held.release();
+      expect(next.whyLost()).toBeUndefined();
+    },
+  );
+
+  it.runIf(hasFlock)('take the place of a LOCK whose owner seems to be gone', async () => {
+    const held = await lock('flock');
+    writeFileSync(join(directory, 'LOCK'), formatOwner({ ...self, bootId: 'another' }));
+    await lock(MISSING);
+    expect(held.whyLost()?.code).toBe('DIRECTORY_LOCKED');
+  });
+
+  it('are given up only by their owner', async () => {
+    const held = await lock(MISSING);
+    unlinkSync(join(directory, 'LOCK.1'));
+    const next = await lock(MISSING);
+    await held.release();
+    expect(next.whyLost()).toBeUndefined();
+    expect((await refusal(MISSING)).code).toBe('DIRECTORY_LOCKED');
+  });
+
+  it('of a process that is being killed count until its last thread is gone', () => {
+    const stat = (state: string, threads: number): string =>
+      `12 (node (x) y) ${state} 1 12 12 0 -1 4 0 0 0 0 1 1 0 0 20 0 ${threads} 0 777 0`;
+    expect(parseProcessStat(stat('T', 11))).toEqual({ startTicks: '777', hasEnded: false });
+    expect(parseProcessStat(stat('Z', 3)).hasEnded).toBe(false);
+    expect(parseProcessStat(stat('Z', 1)).hasEnded).toBe(true);
   });
 
   it('of another container are not judged', async () => {

@@ -7,32 +7,47 @@
  * or the file system cannot lock: owner-file.ts. Both ways publish first and then look at the
  * other, so that two processes that use different ways never both succeed.
  *
- * Call it in the main thread only: descriptors of a worker thread are closed when it ends.
- * LOCK names its owner as JSON, is empty when free, and is never removed.
+ * A lock can be lost all the same: somebody removes or replaces its file, moves the directory, or
+ * puts a backup in its place. So the owner keeps the file open and looks, at every write and sync,
+ * whether it is still in its place (wal/lock-file.ts); whoever takes over puts another one there
+ * before it reads anything, also in place of an owner that it only believes to be dead.
+ *
+ * Call it in the main thread only: descriptors of a worker thread are closed when it ends. Children
+ * of this process do not inherit the descriptor (O_CLOEXEC), only the helper does.
+ * LOCK names its owner as JSON, is empty when free, and is never absent once it was there.
  * @module */
 import { spawn } from 'node:child_process';
 import {
   closeSync,
   constants,
-  fstatSync,
   ftruncateSync,
   openSync,
   readFileSync,
-  statSync,
+  renameSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { MillraceError, toError } from '../core/errors.ts';
+import { isInPlace, lockFileOf, whyLost } from '../wal/lock-file.ts';
+import type { LockFile } from '../wal/lock-file.ts';
 import { currentOwner, formatOwner, isAlive, parseOwner } from './lock-owner.ts';
 import type { LockOwner } from './lock-owner.ts';
-import { ownerFileHolder, releaseOwnerFile, takeOwnerFile } from './owner-file.ts';
+import { disownStaleFile, ownerFileHolder, releaseOwnerFile, takeOwnerFile } from './owner-file.ts';
 
 /** When another process has the lock, both kinds of flock end with this status and say nothing. */
 const FLOCK_HELD_STATUS = 1;
+/** How often LOCK may be replaced between opening and locking it. */
+const LOCK_TRIES_MAX = 100;
 
 export interface DirectoryLock {
   readonly directory: string;
-  /** Lets other processes in; they may at once. A second call does nothing. */
+  /** What shows that the directory is still ours: for `ownedDisk`, in any thread. */
+  readonly file: LockFile;
+  /** The error to end with when it is not; undefined while it is, and after `release`. */
+  whyLost(): MillraceError | undefined;
+  /** Lets other processes in; they may at once. A second call does nothing.
+   * @throws {MillraceError} DISK_FAILED: the lock ends with this process at the latest. */
   release(): Promise<void>;
 }
 
@@ -53,27 +68,33 @@ export async function lockDirectory(
     const fd = await lockByKernel(path, options.flockCommand ?? 'flock');
     return fd === undefined ? lockByOwnerFile(directory) : keepKernelLock(directory, fd);
   } catch (error) {
-    if (error instanceof MillraceError) throw error;
-    const cause = toError(error);
-    throw new MillraceError('DISK_FAILED', `cannot lock ${directory}: ${cause.message}`, {
-      cause,
-      details: { path },
-    });
+    throw diskFailure(`cannot lock ${directory}`, path, error);
   }
+}
+
+function diskFailure(what: string, path: string, thrown: unknown): MillraceError {
+  if (thrown instanceof MillraceError) return thrown;
+  const cause = toError(thrown);
+  return new MillraceError('DISK_FAILED', `${what}: ${cause.message}`, {
+    cause,
+    details: { path },
+  });
 }
 
 /** @returns the descriptor that holds the lock; undefined when the kernel's way does not work. */
 async function lockByKernel(path: string, command: string): Promise<number | undefined> {
-  for (;;) {
+  const directory = dirname(path);
+  for (let tries = 0; tries < LOCK_TRIES_MAX; tries += 1) {
     const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644);
     const outcome = await runFlock(command, fd);
-    if (outcome === 'locked' && isStillThere(path, fd)) return fd;
+    if (outcome === 'locked' && isInPlace(lockFileOf(fd, { directory, path }))) return fd;
     const owner = outcome === 'held' ? parseOwner(readFileSync(fd, 'utf8')) : undefined;
     closeSync(fd);
     if (outcome === 'unsupported') return undefined;
-    if (outcome === 'held') throw locked(join(path, '..'), owner);
-    // Locked a file that somebody removed meanwhile: others would lock the new one.
+    if (outcome === 'held') throw locked(directory, owner);
+    // Locked a file that somebody replaced meanwhile: others would lock the new one.
   }
+  throw locked(directory, undefined); // somebody else starts there again and again
 }
 
 type FlockOutcome = 'locked' | 'held' | 'unsupported';
@@ -95,53 +116,82 @@ function runFlock(command: string, fd: number): Promise<FlockOutcome> {
   });
 }
 
-function isStillThere(path: string, fd: number): boolean {
-  const there = statSync(path, { throwIfNoEntry: false });
-  const ours = fstatSync(fd);
-  return there !== undefined && there.ino === ours.ino && there.dev === ours.dev;
-}
-
 function keepKernelLock(directory: string, fd: number): DirectoryLock {
-  writeOwner(fd, formatOwner(currentOwner()));
-  const other = ownerFileHolder(directory);
-  if (other?.kind === 'held') {
+  try {
+    writeOwner(fd, formatOwner(currentOwner()));
+    const other = ownerFileHolder(directory);
+    if (other?.kind === 'held') throw locked(directory, other.owner, other.path);
+    disownStaleFile(directory);
+  } catch (error) {
     freeDescriptor(fd);
-    throw locked(directory, other.owner, other.path);
+    throw error;
   }
-  return releasable(directory, () => freeDescriptor(fd));
+  const file = lockFileOf(fd, { directory, path: join(directory, 'LOCK') });
+  return releasable(file, () => freeDescriptor(fd));
 }
 
 function lockByOwnerFile(directory: string): DirectoryLock {
   const taken = takeOwnerFile(directory, currentOwner());
   if (taken.kind === 'held') throw locked(directory, taken.owner, taken.path);
-  const kernelOwner = parseOwner(readFileSync(join(directory, 'LOCK'), 'utf8'));
-  if (kernelOwner !== undefined && isAlive(kernelOwner)) {
-    releaseOwnerFile(taken.path);
-    throw locked(directory, kernelOwner);
+  const { fd, path } = taken;
+  try {
+    disownStaleLock(directory);
+  } catch (error) {
+    releaseOwnerFile(path);
+    closeSync(fd);
+    throw error;
   }
-  return releasable(directory, () => releaseOwnerFile(taken.path));
+  const file = lockFileOf(fd, { directory, path });
+  return releasable(file, () => {
+    // One that is not ours any more is another process's lock.
+    if (isInPlace(file)) releaseOwnerFile(path);
+    closeSync(fd);
+  });
 }
 
-function releasable(directory: string, free: () => void): DirectoryLock {
+/** Another LOCK in the place of one whose owner is gone for good: should it live after all, it
+ * notices. Others who lock by the kernel see our owner file, which is there already. */
+function disownStaleLock(directory: string): void {
+  const path = join(directory, 'LOCK');
+  const text = readFileSync(path, 'utf8');
+  if (text === '') return;
+  const owner = parseOwner(text);
+  if (owner !== undefined && isAlive(owner)) throw locked(directory, owner);
+  const temporaryPath = `${path}.${process.pid}.tmp`;
+  writeFileSync(temporaryPath, '');
+  renameSync(temporaryPath, path);
+}
+
+function releasable(file: LockFile, free: () => void): DirectoryLock {
   let isHeld = true;
   return {
-    directory,
+    directory: file.directory,
+    file,
+    whyLost: () => (isHeld ? whyLost(file) : undefined),
     async release() {
       if (!isHeld) return;
       isHeld = false;
-      free();
+      try {
+        free();
+      } catch (error) {
+        throw diskFailure(`cannot give the lock of ${file.directory} back`, file.path, error);
+      }
     },
   };
 }
 
+/** In place, and only then cut: a full disk may not give back the block that cutting frees. */
 function writeOwner(fd: number, text: string): void {
-  ftruncateSync(fd, 0);
   writeSync(fd, text, 0);
+  ftruncateSync(fd, Buffer.byteLength(text));
 }
 
 function freeDescriptor(fd: number): void {
-  ftruncateSync(fd, 0);
-  closeSync(fd);
+  try {
+    ftruncateSync(fd, 0);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function locked(directory: string, owner: LockOwner | undefined, file?: string): MillraceError {

@@ -30,7 +30,12 @@ import type { Forgettable, Snapshot } from './checkpointer.ts';
 import { doneThroughMs, lowestNeededLsns, neededLogs } from './cleaning.ts';
 import { ExecutorPool } from './executor-pool.ts';
 import type { SpawnReceiverExecutor } from './executor-threads.ts';
-import { CHECKPOINTS_KEPT, REMOVED_PREFIX, SPILL_PREFIX } from './home-directory.ts';
+import {
+  CHECKPOINTS_KEPT,
+  REMOVED_PREFIX,
+  requireOwnManifest,
+  SPILL_PREFIX,
+} from './home-directory.ts';
 import type { Home } from './home-directory.ts';
 import { OutputRunner } from './output-runner.ts';
 import { ReceiverTracker } from './receiver-tracker.ts';
@@ -212,6 +217,7 @@ function logOf({ input, tracker }: Base, executorIndex: number): Pick<ReceiverEx
     log: {
       directory: join(home.directory, name),
       name,
+      lock: home.lock.file,
       logId: home.manifest.logId,
       epoch: home.manifest.epoch,
       baseLsn,
@@ -252,6 +258,7 @@ function buildScheduler({ input, arena, memory, hooks }: Base, pool: ExecutorPoo
       codec: msgpackCodec,
       logId: home?.manifest.logId ?? 'no-checkpoint',
       printLine: input.printLine,
+      ...(home === undefined ? {} : { whyLost: () => home.lock.whyLost() }),
     }),
     execution: { graph, tasks, arena, memory, events },
     onCompleted: hooks.onCompleted,
@@ -267,6 +274,7 @@ function buildCheckpointer(base: Base, home: Home, receivers: ReceiverTracker): 
     events: input.events,
     intervalMs: input.options.checkpointIntervalMs,
     keep: CHECKPOINTS_KEPT,
+    check: () => requireOwnManifest(home),
     takeSnapshot: () => takeSnapshot(base, home),
     onForgettable: (facts) => forget(base, home, { receivers, facts }),
     onFailed: hooks.onFailed,
@@ -294,7 +302,7 @@ function takeSnapshot({ input, tracker }: Base, home: Home): Snapshot {
 
 /** R8 and R9, after a checkpoint. */
 async function forget(
-  { input, tracker }: Base,
+  { tracker }: Base,
   home: Home,
   work: { readonly receivers: ReceiverTracker; readonly facts: Forgettable },
 ): Promise<void> {
@@ -306,17 +314,17 @@ async function forget(
   const lowest = lowestNeededLsns(state);
   await work.receivers.truncateLogs((index) => lowest.get(home.logName(index)));
   const running = work.receivers.executorCount;
-  await removeOldLogs(input, home, { running, needed: neededLogs(state) });
+  await removeOldLogs(home, { running, needed: neededLogs(state) });
   await home.driverLog.truncateBefore((work.facts.appliedLsn + 1) as Lsn);
 }
 
 /** Logs that no executor of this run has are read until cleaned, then removed. The new name first:
  * a log that is half gone must not look like one that has lost something. */
 async function removeOldLogs(
-  { disk }: EngineInput,
   home: Home,
   { running, needed }: { readonly running: number; readonly needed: ReadonlySet<string> },
 ): Promise<void> {
+  const { disk } = home;
   const names = Array.from({ length: running }, (_, index) => home.logName(index));
   for (const name of home.oldLogs) {
     if (names.includes(name) || needed.has(name)) continue;

@@ -197,7 +197,8 @@ export class Engine {
   fail(error: Error): void {
     // Parts that are being ended complain; what ended them has been told already.
     if (this.#isClosing) return;
-    this.#failure ??= error;
+    // Whatever part noticed it first, and as what: a lost directory is the reason to tell.
+    this.#failure ??= this.#input.home?.lock.whyLost() ?? error;
     if (this.#ending === undefined) void this.stop(false, error.message);
   }
 

@@ -1,6 +1,6 @@
 /** Over a simulated disk; only the lock is a real file. Recovery itself: recovery.test.ts.
  * @module */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -13,12 +13,13 @@ import type { CrashModel } from '../../test/support/memory-disk.ts';
 import { BlockArena } from '../blocks/block-arena.ts';
 import type { BlockInfo } from '../blocks/block-ref.ts';
 import { blockKey } from '../core/ids.ts';
+import { writeManifest } from '../checkpoint/manifest.ts';
 import { EventBus } from '../core/events.ts';
 import { resolveOptions } from '../core/options.ts';
 import { seededRandom } from '../core/random.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import { BlockMemory } from './block-memory.ts';
-import { openHome } from './home-directory.ts';
+import { openHome, requireOwnManifest } from './home-directory.ts';
 import type { Home } from './home-directory.ts';
 
 let directory: string;
@@ -147,5 +148,55 @@ describe('openHome', () => {
     await disk.makeDirectory(join(directory, 'spill-1'));
     await open();
     expect(await disk.list(directory)).not.toContain('spill-1');
+  });
+});
+
+describe('a directory that another process has taken', () => {
+  const LOST = { code: 'DIRECTORY_LOCKED' };
+  const takeovers: Record<string, (lock: string) => void> = {
+    'whose LOCK was removed': (lock) => rmSync(lock),
+    'whose LOCK was replaced': (lock) => {
+      writeFileSync(`${lock}.new`, '');
+      renameSync(`${lock}.new`, lock);
+    },
+  };
+
+  it.each(Object.keys(takeovers))('acknowledges nothing more: one %s', async (how) => {
+    const { driverLog, lock } = await open();
+    await driverLog.append(Buffer.from('before'));
+    takeovers[how]?.(join(directory, 'LOCK'));
+    const refused = { code: 'WAL_POISONED', cause: LOST };
+    await expect(driverLog.append(Buffer.from('after'))).rejects.toMatchObject(refused);
+    await expect(driverLog.append(Buffer.from('later'))).rejects.toMatchObject(refused);
+    expect(lock.whyLost()).toMatchObject(LOST);
+  });
+
+  it('is changed no more', async () => {
+    const { disk: owned, store } = await open();
+    rmSync(join(directory, 'LOCK'));
+    const path = join(directory, 'file');
+    await expect(owned.create(path, 'buffered')).rejects.toMatchObject(LOST);
+    await expect(owned.rename(path, `${path}-2`)).rejects.toMatchObject(LOST);
+    await expect(owned.unlink(path)).rejects.toMatchObject(LOST);
+    await expect(owned.removeTree(path)).rejects.toMatchObject(LOST);
+    await expect(store.write(Buffer.from('checkpoint'))).rejects.toMatchObject(LOST);
+    // Not even the directory, which the first checkpoint makes.
+    expect(await owned.list(join(directory, 'checkpoints'))).toBeUndefined();
+  });
+
+  it.each([
+    ['a higher epoch', { epoch: 7 }],
+    ['another log', { logId: 'f'.repeat(32) }],
+  ])('is noticed by MANIFEST too: %s', async (_, change) => {
+    const opened = await open();
+    await requireOwnManifest(opened);
+    await writeManifest({ disk, directory }, { ...opened.manifest, ...change });
+    await expect(requireOwnManifest(opened)).rejects.toMatchObject(LOST);
+  });
+
+  it('is noticed when MANIFEST is gone', async () => {
+    const opened = await open();
+    await disk.unlink(join(directory, 'MANIFEST'));
+    await expect(requireOwnManifest(opened)).rejects.toMatchObject(LOST);
   });
 });

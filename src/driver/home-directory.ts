@@ -15,6 +15,7 @@ import { uniqueId } from '../core/random.ts';
 import type { ResolvedOptions } from '../core/options.ts';
 import type { Codec } from '../serde/codec.ts';
 import type { Disk, WriteMode } from '../wal/disk.ts';
+import { ownedDisk } from '../wal/owned-disk.ts';
 import type { WriteAheadLog } from '../wal/write-ahead-log.ts';
 import type { CheckpointContent } from './checkpoint-content.ts';
 import { lockDirectory } from './directory-lock.ts';
@@ -51,6 +52,8 @@ export interface HomeInput {
 
 export interface Home {
   readonly directory: string;
+  /** Refuses to change anything once the directory belongs to another process. */
+  readonly disk: Disk;
   readonly options: ResolvedOptions;
   readonly manifest: Manifest;
   readonly lock: DirectoryLock;
@@ -76,9 +79,10 @@ export async function openHome(input: HomeInput): Promise<Home> {
   await refuseForeignContent(input.disk, input.directory);
   const lock = await lockDirectory(input.directory);
   try {
-    return await openLocked(input, lock);
+    return await openLocked({ ...input, disk: ownedDisk(input.disk, lock.file) }, lock);
   } catch (error) {
-    await lock.release();
+    // What went wrong first is what has to be told.
+    await lock.release().catch(() => undefined);
     throw error;
   }
 }
@@ -134,6 +138,7 @@ async function openLocked(input: HomeInput, lock: DirectoryLock): Promise<Home> 
   if (previous !== undefined) report(events, examination, recovered);
   return {
     directory,
+    disk,
     options,
     manifest,
     lock,
@@ -147,6 +152,24 @@ async function openLocked(input: HomeInput, lock: DirectoryLock): Promise<Home> 
     oldLogs: new Set(examination.receiverLogs.map(({ name }) => name)),
     logName: logNames(examination, manifest.epoch),
   };
+}
+
+/** The second line behind the lock, for file systems whose locks do not exclude: looks whether
+ * MANIFEST is still the one of this start.
+ * @throws {MillraceError} DIRECTORY_LOCKED when another process has started here since, or somebody
+ *   has put another directory in this one's place. */
+export async function requireOwnManifest(home: Home): Promise<void> {
+  const { directory, disk, manifest } = home;
+  const found = await readManifest({ disk, directory });
+  if (found?.logId === manifest.logId && found.epoch === manifest.epoch) return;
+  const what = found === undefined ? 'is gone' : `says epoch ${found.epoch} of log ${found.logId}`;
+  throw new MillraceError(
+    'DIRECTORY_LOCKED',
+    `${directory} does not belong to this process any more: its MANIFEST ${what}, and not epoch ` +
+      `${manifest.epoch} of log ${manifest.logId}. Another process has started there, or the ` +
+      'directory was replaced. Nothing more is acknowledged; what was acknowledged is kept',
+    { details: { directory, epoch: manifest.epoch } },
+  );
 }
 
 /** What a killed run spilled, or had begun to remove, is of no use to this one. */

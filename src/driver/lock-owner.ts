@@ -33,7 +33,7 @@ export function isAlive(owner: LockOwner): boolean {
   if (owner.namespace !== pidNamespace()) return true;
   if (owner.startTicks === '') return isPidInUse(owner.pid);
   const stat = processStat(owner.pid);
-  return stat !== undefined && !stat.isZombie && stat.startTicks === owner.startTicks;
+  return stat !== undefined && !stat.hasEnded && stat.startTicks === owner.startTicks;
 }
 
 /** One line of JSON. */
@@ -67,13 +67,20 @@ function pidNamespace(): string {
   }
 }
 
-function processStat(pid: number): { startTicks: string; isZombie: boolean } | undefined {
-  const stat = readIfThere(`/proc/${pid}/stat`);
-  if (stat === undefined) return undefined;
+/** What a line of /proc/<pid>/stat says. A main thread that is a zombie while others of the process
+ * are not gone is one that is being killed: they may be in the middle of a write or a rename. */
+export function parseProcessStat(stat: string): { startTicks: string; hasEnded: boolean } {
   // `pid (name) state ppid …`: the name may hold anything, so count from the last parenthesis.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const [state = ''] = fields;
-  return { startTicks: fields[19] ?? '', isZombie: state === 'Z' || state === 'X' };
+  const threadCount = Number(fields[17] ?? 0);
+  const isZombie = state === 'Z' || state === 'X';
+  return { startTicks: fields[19] ?? '', hasEnded: isZombie && threadCount <= 1 };
+}
+
+function processStat(pid: number): ReturnType<typeof parseProcessStat> | undefined {
+  const stat = readIfThere(`/proc/${pid}/stat`);
+  return stat === undefined ? undefined : parseProcessStat(stat);
 }
 
 function isPidInUse(pid: number): boolean {

@@ -22,6 +22,9 @@ export interface OutputRunnerOptions {
   readonly arena: BlockArena;
   readonly codec: Codec;
   readonly logId: string;
+  /** Why no output may be published any more: the directory is another process's, which runs the
+   * batch too. */
+  readonly whyLost?: () => Error | undefined;
   /** Where `print` writes: whole lines, without the newline. */
   readonly printLine: (line: string) => void;
 }
@@ -125,6 +128,8 @@ export class OutputRunner {
       assert(value.kind === 'sink', 'a sink task answered something else');
       return value.token;
     });
+    const loss = this.#options.whyLost?.();
+    if (loss !== undefined) throw loss;
     await sink.commit(batch, tokens);
   }
 

@@ -7,8 +7,17 @@
  * `link` fails when the name exists, so of several processes that saw the same only one succeeds.
  * The highest file is never removed, only marked as released, so a number is never won twice.
  * @module */
-import { linkSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { unlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { formatOwner, isAlive, parseOwner } from './lock-owner.ts';
 import type { LockOwner } from './lock-owner.ts';
@@ -17,31 +26,52 @@ const NAME = /^LOCK\.(\d{1,9})$/;
 const RELEASED = 'released\n';
 
 export type OwnerFileOutcome =
-  | { readonly kind: 'taken'; readonly path: string }
+  /** `fd` is the open file; who took it closes it, after giving the lock up. */
+  | { readonly kind: 'taken'; readonly path: string; readonly fd: number }
   /** `owner` is undefined when the file cannot be read as one. */
   | { readonly kind: 'held'; readonly path: string; readonly owner: LockOwner | undefined };
 
 /** Takes the lock if nobody alive has it. @throws errors of node:fs as they are. */
 export function takeOwnerFile(directory: string, self: LockOwner): OwnerFileOutcome {
   const temporaryPath = join(directory, temporaryName(self));
-  writeFileSync(temporaryPath, formatOwner(self));
+  const fd = openSync(temporaryPath, 'w', 0o644);
+  let outcome: OwnerFileOutcome | undefined;
   try {
-    for (;;) {
-      const current = currentOwnerFile(directory);
-      if (current.holder !== undefined) return current.holder;
-      const path = join(directory, `LOCK.${current.number + 1}`);
-      if (!linkIfFree(temporaryPath, path)) continue; // another process was faster: look again
-      removeOlder(directory, current.number);
-      return { kind: 'taken', path };
-    }
+    writeFileSync(fd, formatOwner(self));
+    outcome = linkNext(directory, { temporaryPath, fd });
+    return outcome;
   } finally {
     unlinkSync(temporaryPath);
+    if (outcome?.kind !== 'taken') closeSync(fd);
+  }
+}
+
+/** Earlier files are removed before this returns: an owner that was taken for dead and is not finds
+ * its file gone before anybody reads a log. */
+function linkNext(
+  directory: string,
+  finished: { readonly temporaryPath: string; readonly fd: number },
+): OwnerFileOutcome {
+  for (;;) {
+    const current = currentOwnerFile(directory);
+    if (current.holder !== undefined) return current.holder;
+    const path = join(directory, `LOCK.${current.number + 1}`);
+    if (!linkIfFree(finished.temporaryPath, path)) continue; // another one was faster: look again
+    removeOlder(directory, current.number);
+    return { kind: 'taken', path, fd: finished.fd };
   }
 }
 
 /** Who holds the directory by an owner file, if anybody does. */
 export function ownerFileHolder(directory: string): OwnerFileOutcome | undefined {
   return currentOwnerFile(directory).holder;
+}
+
+/** Marks the highest file as released when its owner is gone for good. One that was taken for dead
+ * and is not finds another file in the place of its own. */
+export function disownStaleFile(directory: string): void {
+  const { number, holder } = currentOwnerFile(directory);
+  if (number > 0 && holder === undefined) releaseOwnerFile(join(directory, `LOCK.${number}`));
 }
 
 /** Gives up what `takeOwnerFile` has taken. */

@@ -15,7 +15,7 @@ import { MillraceError } from '../core/errors.ts';
 import { allocateSharedPages } from '../core/shared-memory.ts';
 import { threadEntry } from '../core/thread-entry.ts';
 import { fromWireError } from '../serde/wire-error.ts';
-import type { Disk, OwnedDisk } from './disk.ts';
+import type { Disk, OpenedDisk } from './disk.ts';
 import { DOORBELL_INDEX } from './disk-thread-protocol.ts';
 import type {
   DiskMessage,
@@ -36,7 +36,7 @@ interface Waiting {
   readonly reject: (cause: Error) => void;
 }
 
-export class DiskThread implements OwnedDisk {
+export class DiskThread implements OpenedDisk {
   readonly disk: Disk;
   readonly #worker: Worker;
   readonly #port: MessagePort;

@@ -55,7 +55,7 @@ export interface Disk {
 }
 
 /** A disk that somebody opened, and closes after all files on it. */
-export interface OwnedDisk {
+export interface OpenedDisk {
   readonly disk: Disk;
   close(): Promise<void>;
 }

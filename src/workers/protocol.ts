@@ -12,6 +12,7 @@ import type { NodeDescription } from '../dstream/graph.ts';
 import type { ClaimOutcome, SourcePositions } from '../dstream/receiver.ts';
 import type { TaskSpec } from '../dstream/task-spec.ts';
 import type { WireError } from '../serde/wire-error.ts';
+import type { LockFile } from '../wal/lock-file.ts';
 
 /** The bundled pipeline module that every thread imports. */
 export interface PipelineModule {
@@ -31,6 +32,8 @@ export interface ReceiverLogSpec {
   readonly directory: string;
   /** Name of the log in block positions: the directory's last component. */
   readonly name: string;
+  /** Shows that the directory still belongs to this process. */
+  readonly lock: LockFile;
   readonly logId: string;
   readonly epoch: number;
   /** First LSN of this opening: one above the highest settled one. */

@@ -14,7 +14,8 @@ import type { LoadedPipeline } from '../dstream/load-pipeline.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import { toWireError } from '../serde/wire-error.ts';
 import { createReceiver } from '../sources/receiver-factory.ts';
-import type { OwnedDisk } from '../wal/disk.ts';
+import type { OpenedDisk } from '../wal/disk.ts';
+import { ownedDisk } from '../wal/owned-disk.ts';
 import { PAYLOAD_BYTES_MAX } from '../wal/record-header.ts';
 import { SEGMENT_HEADER_BYTES } from '../wal/segment-header.ts';
 import { WriteAheadLog } from '../wal/write-ahead-log.ts';
@@ -33,7 +34,7 @@ import { ReceiverRunner } from './receiver-runner.ts';
 
 export interface ReceiverExecutorServices {
   /** For the log; called once, and not at all with the log off. */
-  readonly openDisk: () => OwnedDisk;
+  readonly openDisk: () => OpenedDisk;
   readonly clock: Clock;
 }
 
@@ -49,7 +50,7 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
   readonly #services: ReceiverExecutorServices;
   readonly #arena: BlockArena;
   /** Absent with the log off. */
-  readonly #disk: OwnedDisk | undefined;
+  readonly #disk: OpenedDisk | undefined;
   readonly #runners: ReceiverRunner[] = [];
   #pipeline: LoadedPipeline | undefined;
   #opened: Opened | undefined;
@@ -153,7 +154,7 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
     const { clock } = this.#services;
     const witness = new BigInt64Array(this.#data.driverDurableLsn);
     return WriteAheadLog.open({
-      disk,
+      disk: ownedDisk(disk, spec.lock),
       clock,
       directory: spec.directory,
       logId: spec.logId,

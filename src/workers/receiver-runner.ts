@@ -87,7 +87,7 @@ export class ReceiverRunner {
     } catch (error) {
       if (!this.#isStarting()) return;
       this.#failuresInARow += 1;
-      // Told before the start is answered: the answer has a channel of its own and would overtake it.
+      // Told before the start is answered: the answer has its own channel and would overtake it.
       await this.#event({ kind: 'error', message: 'onStart failed', error: toWireError(error) });
       this.#restart('onStart failed', undefined, this.#backoffMs());
       return;

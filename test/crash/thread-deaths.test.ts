@@ -2,16 +2,13 @@
  * by an exception that nobody catches. The engine replaces it by itself; what was acknowledged is
  * there, exactly once for sources with positions or keys.
  *
- * The pipeline module of these tests watches for a file, which stands for whatever makes a thread
- * die; the thread that finds it takes it away and dies. @module */
-import { existsSync, writeFileSync } from 'node:fs';
+ * How they are made to die: test/support/thread-deaths.ts. @module */
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { PipelineOptions } from '../../src/core/options-types.ts';
-import type { ChildEngine } from '../support/child-engine.ts';
 import { CrashSite } from '../support/crash-site.ts';
 import { HttpTrial } from '../support/http-trial.ts';
+import { killThreads, watcher } from '../support/thread-deaths.ts';
 import { checkTicks, TICKS, ticksInput } from '../support/ticks.ts';
 import { checkWordCounts, wordCountPipeline } from '../support/word-counts.ts';
 
@@ -22,24 +19,10 @@ const OPTIONS = {
   driverSegmentBytes: '64KiB',
   memory: '64MiB',
 } as const;
-const DEATHS = 2;
 const INPUT = { total: 100_000, recordsPerSecond: 30_000, receivers: 2, seed: 9 };
 
 /** How a thread dies. */
 const WAYS = ['process.exit(9)', "throw new Error('nobody catches this')"];
-
-/** `dieIfAsked` takes the file away and dies; receiver threads look for it all the time. */
-function watcher(file: string, way: string): string {
-  return `import { renameSync } from 'node:fs';
-import { workerData } from 'node:worker_threads';
-let calls = 0;
-function dieIfAsked() {
-  try { renameSync(${JSON.stringify(file)}, ${JSON.stringify(`${file}-taken`)}); } catch { return; }
-  ${way};
-}
-const isReceiverThread = workerData?.executorIndex !== undefined;
-if (isReceiverThread && ${JSON.stringify(file)}.endsWith('receiver')) setInterval(dieIfAsked, 2);`;
-}
 
 const sites: CrashSite[] = [];
 const trials: HttpTrial[] = [];
@@ -51,32 +34,6 @@ function newSite(options: Partial<PipelineOptions> = {}): CrashSite {
   const site = new CrashSite({ ...OPTIONS, ...options });
   sites.push(site);
   return site;
-}
-
-/** Makes threads die, one after the other; each death must be noticed and outlived. */
-async function killThreads(site: CrashSite, engine: ChildEngine, kind: 'receiver' | 'task') {
-  const file = join(site.directory, `die-${kind}`);
-  for (let death = 1; death <= DEATHS; death += 1) {
-    writeFileSync(file, '');
-    while (existsSync(file) && engine.exit === undefined) await sleep(5);
-    expect(engine.exit, engine.describe()).toBeUndefined();
-    if (kind === 'receiver') await replaced(engine, death);
-    await sleep(100);
-  }
-}
-
-/** Waits until so many executors have died, and every receiver has started again after each. */
-async function replaced(engine: ChildEngine, deaths: number): Promise<void> {
-  let deathsSeen = 0;
-  let isStarted = false;
-  await engine.waitFor(`receiver ${deaths} of a new thread`, (event) => {
-    if (event.type === 'executor-died') {
-      deathsSeen += 1;
-      isStarted = false;
-    }
-    if (event.type === 'receiver-started') isStarted = true;
-    return deathsSeen === deaths && isStarted;
-  });
 }
 
 describe.each(WAYS)('a receiver thread dies of %s', (way) => {

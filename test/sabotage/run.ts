@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BREAKS } from './breaks.ts';
-import type { Break, Catcher } from './breaks.ts';
+import type { Break, Catcher } from './breaks/break.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const COPIED = ['src', 'test', 'scripts', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
@@ -74,7 +74,7 @@ class Lane {
   }
 
   async run(catcher: Catcher): Promise<TestCounts> {
-    if (catcher.project === 'crash' || catcher.project === 'integration') {
+    if (['crash', 'faults', 'integration'].includes(catcher.project)) {
       const build = await this.#node(['scripts/build.mjs']);
       if (build.code !== 0) return { passed: 0, failed: 0, detail: `no build: ${build.said}` };
     }

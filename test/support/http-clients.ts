@@ -27,6 +27,8 @@ export interface HttpClientsOptions {
   readonly withKeys: boolean;
   /** Bytes added to each record. */
   readonly paddingBytes?: number;
+  /** Begins each name, so that two sets of clients send different records. @defaultValue `c` */
+  readonly name?: string;
 }
 
 export class HttpClients implements Promises {
@@ -63,7 +65,9 @@ export class HttpClients implements Promises {
   }
 
   async #run(client: number): Promise<void> {
-    for (let post = 0; !this.#isStopping; post += 1) await this.#deliver(`c${client}-p${post}`);
+    const { name = 'c' } = this.#options;
+    for (let post = 0; !this.#isStopping; post += 1)
+      await this.#deliver(`${name}${client}-p${post}`);
   }
 
   /** Sends one request until it is acknowledged. */

@@ -64,6 +64,7 @@ export const BANS: readonly Ban[] = [
     scope: 'src',
     allowed: {
       'src/wal/system-calls.ts': "the engine's only real disk",
+      'src/wal/lock-file.ts': 'one stat, between whose answer and use nothing may happen',
       'src/blocks/shared-store.ts': 'spill files are scratch: never synced, gone with the run',
       'src/driver/directory-lock.ts': 'the lock lives in a file descriptor of this process',
       'src/driver/owner-file.ts': 'the lock where there is no flock; it must not wait for a disk',
