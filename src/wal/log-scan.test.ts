@@ -185,11 +185,13 @@ it('records that nobody witnessed are all suspects, however many, and only they'
 });
 
 it('only what a device says of its bytes counts as lost bytes', () => {
-  const failed = (errno: string) => new MillraceError('DISK_FAILED', errno, { details: { errno } });
+  const failed = (errno: string, call = 'read') =>
+    new MillraceError('DISK_FAILED', errno, { details: { errno, call } });
   for (const errno of ['EIO', 'ENODATA', 'Unknown system error -117']) {
     expect(lostBytesErrno(failed(errno))).toBe(errno);
   }
   expect(lostBytesErrno(failed('EMFILE'))).toBeUndefined();
+  expect(lostBytesErrno(failed('EIO', 'close'))).toBeUndefined();
   expect(lostBytesErrno(new Error('EIO'))).toBeUndefined();
 });
 

@@ -1,8 +1,8 @@
 /** Bytes that the device cannot give back: damage, never the end of a log.
  *
  * Only errors by which a device or file system says that it has lost content count. A file that we
- * may not open, or a process out of descriptors, says nothing about the bytes: those stay
- * DISK_FAILED, and the start may be tried again.
+ * may not open, a process out of descriptors, or a `close` that fails after all was read, says
+ * nothing about the bytes: those stay DISK_FAILED, and the start may be tried again.
  * @module */
 import { MillraceError } from '../core/errors.ts';
 
@@ -19,7 +19,8 @@ const LOST_BYTES: ReadonlySet<unknown> = new Set([
 /** What the operating system said when bytes are lost; `undefined` for any other failure. */
 export function lostBytesErrno(thrown: unknown): string | undefined {
   if (!(thrown instanceof MillraceError)) return undefined;
-  const { errno } = thrown.details;
+  const { errno, call } = thrown.details;
+  if (call === 'close') return undefined;
   return LOST_BYTES.has(errno) ? String(errno) : undefined;
 }
 

@@ -51,13 +51,18 @@ export async function sweepErrors(
   }
 }
 
-/** @throws unless `thrown` ends the process with a class that fits a failing disk: 74, or, when
- * the only copy of a checkpoint could not be read, 2. */
+/** @throws unless `thrown` ends the process with a class that fits a failing disk: 74, or 2 when
+ * bytes of a log or of the only checkpoint could not be read. */
 export function checkExitClass(thrown: unknown, disk: SimDisk): void {
   const isOurs = thrown instanceof MillraceError;
   check(isOurs, () => `not a MillraceError: ${String(thrown)}`);
   const isUnreadable =
-    thrown.code === 'CHECKPOINT_CORRUPT' &&
-    disk.struckCalls.some(({ path }) => path.endsWith('.ckpt'));
+    (thrown.code === 'CHECKPOINT_CORRUPT' && wasNotRead(disk, '.ckpt')) ||
+    (thrown.code === 'WAL_CORRUPT' && wasNotRead(disk, '.wal'));
   check(thrown.exitCode === 74 || isUnreadable, () => `exit ${thrown.exitCode}: ${thrown.message}`);
+}
+
+function wasNotRead({ struckCalls }: SimDisk, suffix: string): boolean {
+  const readings = new Set(['open', 'read', 'size']);
+  return struckCalls.some(({ kind, path }) => readings.has(kind) && path.endsWith(suffix));
 }

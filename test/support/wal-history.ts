@@ -16,7 +16,7 @@ import type { SimDiskOptions } from '../../src/testing/sim-disk.ts';
 import type { Disk } from '../../src/wal/disk.ts';
 import { scanLog } from '../../src/wal/log-scan.ts';
 import type { LogScan } from '../../src/wal/log-scan.ts';
-import { judgeLog } from '../../src/wal/log-verdict.ts';
+import { damageError, judgeLog } from '../../src/wal/log-verdict.ts';
 import type { LogVerdict } from '../../src/wal/log-verdict.ts';
 import { readRecords } from '../../src/wal/scanned-record.ts';
 import { keepTornTail } from '../../src/wal/torn-tail.ts';
@@ -73,6 +73,7 @@ export class WalHistory {
   #outstanding: Promise<unknown>[] = [];
   /** Of the disk's failed syncs, those before the log was opened. */
   #failedSyncsBefore = 0;
+  #isPoisoned = false;
 
   constructor(options: HistoryOptions) {
     this.#options = options;
@@ -230,7 +231,7 @@ export class WalHistory {
       recovered.push({ lsn, payload: new Uint8Array(payload) });
     });
     const verdict = (this.#options.judge ?? judgeLog)(scan, this.#witnessedLsn());
-    check(verdict.kind !== 'damaged', verdict.message);
+    if (verdict.kind === 'damaged') throw damageError(verdict);
     this.#compare(recovered);
     return { verdict, recovered };
   }
@@ -265,6 +266,7 @@ export class WalHistory {
     this.#epoch += 1;
     const carryOver = await readRecords(this.disk.attach(), verdict.suspects);
     this.#failedSyncsBefore = this.disk.failedSyncs.length;
+    this.#isPoisoned = false;
     this.#log = await this.#newLog(verdict, carryOver);
     for (const [index, { lsn }] of verdict.suspects.entries()) {
       check(this.#log.carriedOver[index]?.lsn === lsn, `record ${lsn} was not carried over`);
@@ -291,6 +293,9 @@ export class WalHistory {
       groupBytesMax: 3 * PAGE_BYTES,
       mode: 'direct',
       durability: this.#options.durability,
+      onPoison: () => {
+        this.#isPoisoned = true;
+      },
     });
   }
 
@@ -298,6 +303,12 @@ export class WalHistory {
   #witnessedLsn(): Lsn {
     if (this.#options.isWitnessed === false) return 0 as Lsn;
     return (this.#entries.findLast(({ isDurable }) => isDurable)?.lsn ?? 0) as Lsn;
+  }
+
+  /** At the `flush` level a record waits for no sync: once the log has heard that one failed, it
+   * must say no more; at the `sync` level from the failure on. */
+  #mustBeSilent(): boolean {
+    return this.#options.durability === 'flush' ? this.#isPoisoned : this.#hasFailedSync();
   }
 
   /** A sync of this log has failed since it was opened. That of a spare may. */
@@ -316,7 +327,7 @@ export class WalHistory {
 
   #track(entry: Entry, appended: Promise<{ lsn: Lsn }>): void {
     const noted = appended.then(({ lsn }) => {
-      check(!this.#hasFailedSync(), `record ${lsn} was acknowledged after a failed sync`);
+      check(!this.#mustBeSilent(), `record ${lsn} was acknowledged after a failed sync`);
       entry.lsn = lsn;
       if (this.#options.durability === 'sync') entry.isDurable = true;
     });

@@ -93,9 +93,11 @@ export async function playScript(
   await history.powerCut('drop-all');
 }
 
-/** What ends the engine with exit code 74. */
+/** What ends the engine with exit code 74; or with 2, because bytes could not be read. */
 function isDiskTrouble(thrown: unknown): boolean {
-  return thrown instanceof MillraceError && thrown.exitCode === 74;
+  if (!(thrown instanceof MillraceError)) return false;
+  const isUnreadable = thrown.code === 'WAL_CORRUPT' && thrown.details['errno'] !== undefined;
+  return thrown.exitCode === 74 || isUnreadable;
 }
 
 function play(
