@@ -1,9 +1,10 @@
-/** Named places of the protocols where a test may kill the process. Unarmed they cost one compare.
+/** Named places of the protocols where a test may kill or stop the process. Unarmed they cost one
+ * compare.
  *
  * Each step R0…R9 of docs/ARCHITECTURE.md has a place just before it and one just after. A plan is
  * data: it arrives in `workerData` or from the harness that starts the driver, never from the
- * environment. Armed once per thread; the process dies by SIGKILL, as a power cut would do it.
- * @module */
+ * environment. Armed once per thread; the process dies by SIGKILL, as a power cut would do it, or
+ * stands still by SIGSTOP until somebody sends it SIGCONT. @module */
 
 export type CrashStep =
   | `R${0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9}.${'before' | 'after'}`
@@ -14,8 +15,10 @@ export type CrashStep =
 
 export interface CrashPlan {
   readonly step: CrashStep;
-  /** Which passing of that step in this thread kills, from 1. */
+  /** Which passing of that step in this thread is meant, from 1. */
   readonly occurrence: number;
+  /** @defaultValue SIGKILL */
+  readonly signal?: 'SIGKILL' | 'SIGSTOP';
 }
 
 let armed: CrashPlan | undefined;
@@ -31,5 +34,5 @@ export function armCrash(plan: CrashPlan | undefined): void {
 export function reached(step: CrashStep): void {
   if (armed === undefined || armed.step !== step) return;
   passed += 1;
-  if (passed === armed.occurrence) process.kill(process.pid, 'SIGKILL');
+  if (passed === armed.occurrence) process.kill(process.pid, armed.signal ?? 'SIGKILL');
 }

@@ -10,7 +10,7 @@ import { CrashSite } from '../support/crash-site.ts';
 import { HttpTrial } from '../support/http-trial.ts';
 import { killThreads, watcher } from '../support/thread-deaths.ts';
 import { checkTicks, TICKS, ticksInput } from '../support/ticks.ts';
-import { checkWordCounts, wordCountPipeline } from '../support/word-counts.ts';
+import { checkWordCounts, heldInput, wordCountPipeline } from '../support/word-counts.ts';
 
 const OPTIONS = {
   blockInterval: 10,
@@ -38,9 +38,11 @@ function newSite(options: Partial<PipelineOptions> = {}): CrashSite {
 
 describe.each(WAYS)('a receiver thread dies of %s', (way) => {
   it('and a source with positions goes on where it was', async () => {
-    const site = newSite();
+    const site = newSite({ receiverExecutors: 1 });
+    const held = heldInput(site);
     const head = watcher(join(site.directory, 'die-receiver'), way);
-    site.pipeline(wordCountPipeline(INPUT, site.outputPrefix), head);
+    const body = `${wordCountPipeline(INPUT, site.outputPrefix)}\n${held.body}`;
+    site.pipeline(body, `${held.head}\n${head}`);
     const engine = site.start();
     await engine.ready();
     await killThreads(site, engine, 'receiver');
@@ -48,6 +50,7 @@ describe.each(WAYS)('a receiver thread dies of %s', (way) => {
     const last = site.start();
     await last.ready();
     await killThreads(site, last, 'receiver');
+    held.release();
     expect(await last.ended(), last.describe()).toEqual({ code: 0, signal: null });
     checkWordCounts(INPUT, site.outputPrefix);
   });
@@ -87,11 +90,13 @@ describe.each(WAYS)('a receiver thread dies of %s', (way) => {
 describe.each([...WAYS, `setTimeout(() => { ${WAYS[1]}; })`])('a task thread dies of %s', (way) => {
   it('and its batch is finished all the same', async () => {
     const site = newSite();
-    const body = wordCountPipeline(INPUT, site.outputPrefix).replace(
+    const counting = wordCountPipeline(INPUT, site.outputPrefix).replace(
       '.flatMap(',
       '.map((line) => { if ((calls += 1) % 20 === 0) dieIfAsked(); return line; }).flatMap(',
     );
-    site.pipeline(body, watcher(join(site.directory, 'die-task'), way));
+    const held = heldInput(site, 'dieIfAsked();');
+    const head = watcher(join(site.directory, 'die-task'), way);
+    site.pipeline(`${counting}\n${held.body}`, `${held.head}\n${head}`);
     const engine = site.start();
     await engine.ready();
     await killThreads(site, engine, 'task');
@@ -99,6 +104,7 @@ describe.each([...WAYS, `setTimeout(() => { ${WAYS[1]}; })`])('a task thread die
     const last = site.start();
     await last.ready();
     await killThreads(site, last, 'task');
+    held.release();
     expect(await last.ended(), last.describe()).toEqual({ code: 0, signal: null });
     checkWordCounts(INPUT, site.outputPrefix);
   });

@@ -10,11 +10,12 @@ const OWNERS = [1, 2, 3];
 
 const ARENA_MODULE = new URL('../../dist/blocks/block-arena.js', import.meta.url).href;
 
-/** Takes, marks, checks and drops runs of extents, until it has done its rounds. */
+/** Takes, marks, checks and drops runs of extents, until it has done its rounds, and until one of all
+ * the threads has found no room: on one processor they may run one after the other. */
 const WORKER = `
   import { parentPort, workerData } from 'node:worker_threads';
   import { BlockArena } from ${JSON.stringify(ARENA_MODULE)};
-  const { handle, owner, rounds } = workerData;
+  const { handle, owner, rounds, fights } = workerData;
   // A thread that does nothing but wait for room ends: Atomics.waitAsync does not keep it alive.
   parentPort.on('message', () => {});
   const arena = BlockArena.attach(handle);
@@ -27,12 +28,13 @@ const WORKER = `
     for (const at of marks(run)) if (arena.bytes[at] !== owner) clashes += 1;
     for (let i = 0; i < run.references; i += 1) arena.drop(run.index);
   };
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = 0; round < rounds || Atomics.load(fights, 0) === 0; round += 1) {
     const extents = 1 + ((round * 7 + owner) % 3);
     const seen = arena.generation();
     const index = arena.acquire('receivers', owner, extents);
     if (index === undefined) {
       waits += 1;
+      Atomics.store(fights, 0, 1);
       if (held.length > 0) drop(held.shift());
       else await arena.waitForRoom(seen, 200);
       continue;
@@ -53,9 +55,9 @@ interface Verdict {
   readonly waits: number;
 }
 
-function work(arena: BlockArena, owner: number): Promise<Verdict> {
+function work(arena: BlockArena, owner: number, fights: Int32Array): Promise<Verdict> {
   const source = new URL(`data:text/javascript,${encodeURIComponent(WORKER)}`);
-  const workerData = { handle: arena.handle, owner, rounds: ROUNDS };
+  const workerData = { handle: arena.handle, owner, rounds: ROUNDS, fights };
   const worker = new Worker(source, { workerData });
   return new Promise((resolve, reject) => {
     worker.once('message', resolve);
@@ -66,7 +68,8 @@ function work(arena: BlockArena, owner: number): Promise<Verdict> {
 
 it('threads that take and drop extents never meet in one', async () => {
   const arena = BlockArena.create(16 * EXTENT);
-  const verdicts = await Promise.all(OWNERS.map((owner) => work(arena, owner)));
+  const fights = new Int32Array(new SharedArrayBuffer(4));
+  const verdicts = await Promise.all(OWNERS.map((owner) => work(arena, owner, fights)));
   expect(verdicts.map(({ clashes }) => clashes)).toEqual([0, 0, 0]);
   expect(verdicts.some(({ waits }) => waits > 0)).toBe(true); // there was something to fight over
   expect(arena.usedExtents('receivers')).toBe(0);
@@ -76,7 +79,8 @@ it('a thread that is killed anywhere leaves an arena that is whole', async () =>
   const arena = BlockArena.create(16 * EXTENT);
   for (const owner of OWNERS) {
     const source = new URL(`data:text/javascript,${encodeURIComponent(WORKER)}`);
-    const workerData = { handle: arena.handle, owner, rounds: Number.POSITIVE_INFINITY };
+    const fights = new Int32Array(new SharedArrayBuffer(4));
+    const workerData = { handle: arena.handle, owner, rounds: Number.POSITIVE_INFINITY, fights };
     const worker = new Worker(source, { workerData });
     const seen = arena.generation();
     await arena.waitForRoom(seen, 10_000); // it is at work

@@ -205,13 +205,14 @@ describe('receiverStream', () => {
 
 describe('queueStream', () => {
   it('goes on after the last recorded batch', async () => {
-    const queue = Array.from({ length: 12 }, (_, n) => [n, n + 0.5]);
+    // More than can be cut, 16 unfinished ones, before the second one's end is acted on.
+    const queue = Array.from({ length: 30 }, (_, n) => [n, n + 0.5]);
     site.pipeline(`keep('all', ssc.queueStream(${JSON.stringify(queue)}));`);
     const first = await site.start();
     await first.until('two batches', () => first.of('batch-completed').length >= 2);
     await first.context.stop();
     const done = site.records('all').length;
-    expect(done).toBeLessThan(24);
+    expect(done).toBeLessThan(queue.flat().length);
     await site.finish({ executors: 1 });
     expect((site.records('all') as number[]).toSorted((a, b) => a - b)).toEqual(queue.flat());
     const times = site.kept.map(({ batchTime }) => batchTime);
@@ -244,7 +245,8 @@ describe('generatorStream', () => {
       total: ${total}, recordsPerSecond: 6000, recordBytes: 20, receivers: 2 }));`);
     for (const graceful of [true, false, false]) {
       const run = await site.start();
-      await run.until('a batch', () => run.of('batch-completed').length >= 3);
+      const isOver = (): boolean => run.of('engine-stopping').length > 0; // on a slow machine
+      await run.until('a batch', () => isOver() || run.of('batch-completed').length >= 3);
       await run.context.stop({ graceful });
     }
     await site.finish();

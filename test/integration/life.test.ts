@@ -9,7 +9,7 @@ let site: PipelineSite;
 beforeEach(() => {
   site = new PipelineSite();
 });
-afterEach(() => site.close(), 20_000);
+afterEach(() => site.close());
 
 /** Numbers without end, each acknowledged call noted in a file before the next one. */
 const ACKNOWLEDGED = `import { appendFileSync } from 'node:fs';
@@ -119,9 +119,12 @@ describe('states', () => {
     numbersPipeline(`keep('all', numbers);`);
     const run = await site.start({ batches: 2 });
     await run.context.awaitTermination();
-    // What had been received by then makes one more batch at most.
+    // Those that had been cut by then, and what had been received, are run to their end.
     expect(run.of('batch-completed').length).toBeGreaterThanOrEqual(2);
-    expect(run.of('batch-completed').length).toBeLessThanOrEqual(3);
+    const types = run.events.map(({ type }) => type);
+    const before = types.slice(0, types.indexOf('engine-stopping'));
+    // The second one's own event comes when its completion has been acted on.
+    expect(before.filter((type) => type === 'batch-completed')).toHaveLength(1);
     expect(run.of('engine-stopping')).toMatchObject([{ reason: '2 batches are done' }]);
   });
 
@@ -196,7 +199,8 @@ describe('restarts lose nothing', () => {
     const run = await site.start({ gracefulStopTimeout: 100 });
     await run.until('a batch', () => run.context.totals.unfinishedBatches >= 2);
     await run.context.stop();
-    expect(run.of('warning')).toMatchObject([{ message: expect.stringContaining('100 ms') }]);
+    const warnings = run.of('warning').map(({ message }) => message);
+    expect(warnings.filter((message) => message.includes('100 ms'))).toHaveLength(1);
     site.remove('slow');
     const again = await site.start({ gracefulStopTimeout: '60s' });
     await again.until('a batch', () => again.of('batch-completed').length > 0);

@@ -51,9 +51,14 @@ describe('a full arena', () => {
   it('lets a store that waits go on, in order, when the output catches up', async () => {
     site.pipeline(
       `keep('all', ssc.receiverStream(() => new Filling()).map((record) => Number(record.slice(0, 9))));
-      ssc.queueStream([]).foreachBatch(() => new Promise((resolve) => setTimeout(resolve, 150)));`,
+      ssc.queueStream([]).foreachBatch(async () => {
+        while (existsSync(directory) && !existsSync(FULL)) await new Promise((resolve) => setTimeout(resolve, 10));
+      });`,
       {
-        head: `class Filling extends Receiver {
+        // No batch ends before the arena has been full once.
+        head: `import { existsSync, writeFileSync } from 'node:fs';
+        const FULL = ${JSON.stringify(site.path('full'))};
+        class Filling extends Receiver {
           onStart() {
             this.run().catch((error) => this.reportError('run failed', error));
           }
@@ -65,6 +70,7 @@ describe('a full arena', () => {
               if (room === undefined) continue;
               waits += 1;
               if (!this.isFull) throw new Error('waits, and is not full');
+              writeFileSync(FULL, '');
               await room;
             }
             await this.store([String(waits).padStart(9, '0')], {});

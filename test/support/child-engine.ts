@@ -6,6 +6,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -16,7 +17,7 @@ import type { EngineTotals } from '../../src/driver/engine.ts';
 
 const CHILD = fileURLToPath(new URL('../crash/engine-child.mjs', import.meta.url));
 /** No wait of a test takes longer, on however slow a machine. */
-const WAIT_LIMIT_MS = 60_000;
+const WAIT_LIMIT_MS = 300_000;
 
 /** Which thread dies where. */
 export interface CrashPlans {
@@ -121,6 +122,15 @@ export class ChildEngine {
       limit.abort();
     }
     throw new Error(`still alive after ${WAIT_LIMIT_MS} ms: ${this.describe()}`);
+  }
+
+  /** Resolves when a SIGSTOP has taken effect. */
+  async stopped(): Promise<void> {
+    // The state comes behind the name, which stands in parentheses and may hold anything.
+    while (!/\) T /.test(readFileSync(`/proc/${this.pid}/stat`, 'utf8'))) {
+      if (this.#exit !== undefined) throw new Error(`never stood still: ${this.describe()}`);
+      await sleep(5);
+    }
   }
 
   signal(name: NodeJS.Signals): void {

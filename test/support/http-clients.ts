@@ -1,9 +1,8 @@
 /** Clients that post records until they are acknowledged, and remember what they were told: what the
  * engine has promised is in their memory, which no kill of the engine touches. @module */
 import { Agent, request } from 'node:http';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePorts } from './peers.ts';
 
 const RECORDS_A_POST = 20;
 const RETRY_MS = 20;
@@ -117,13 +116,7 @@ export class HttpClients implements Promises {
 
 /** A port that nobody uses now. The engine has to find the same one again after each kill, so that
  * it cannot choose one itself. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
+export async function freePort(): Promise<number> {
+  const [port = 0] = await freePorts(1);
+  return port;
 }

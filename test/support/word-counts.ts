@@ -1,8 +1,11 @@
 /** The word count whose result is known: `generatorStream` into counts per batch, and what their sum
  * has to be. @module */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'vitest';
 import { lineAt, makeLines } from '../../src/sources/generator-lines.ts';
 import { readBatches } from './batch-output.ts';
+import type { CrashSite } from './crash-site.ts';
 
 export interface WordCountInput {
   readonly total: number;
@@ -19,6 +22,30 @@ export function wordCountPipeline(input: WordCountInput, outputPrefix: string): 
     .mapToPair((word) => [word, 1])
     .reduceByKey((a, b) => a + b)
     .saveAsTextFiles(${JSON.stringify(outputPrefix)});`;
+}
+
+/** An input beside the word count, of a tick now and then, that ends when `release` is called: until
+ * then the engine runs and has tasks, however long the machine takes for what a test does meanwhile.
+ * @param eachTick code that a task runs for each tick. */
+export function heldInput(site: CrashSite, eachTick = '') {
+  const file = join(site.directory, 'released');
+  const head = `import { existsSync as isThere } from 'node:fs';
+class Held extends Receiver {
+  onStart() {
+    this.timer = setInterval(() => this.tick().catch(() => undefined), 10);
+  }
+  async tick() {
+    if (isThere(${JSON.stringify(file)})) return this.end();
+    await this.store('tick');
+  }
+  onStop() {
+    clearInterval(this.timer);
+  }
+}`;
+  const body = `ssc.receiverStream(() => new Held())
+    .map((tick) => { ${eachTick} return tick; })
+    .foreachBatch(async (batch) => { await batch.count(); });`;
+  return { head, body, release: () => writeFileSync(file, '') };
 }
 
 /** Every word's count in the records that the input makes. */
