@@ -4,6 +4,7 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { FakeReceiverHost } from '../../test/support/fake-receiver-host.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
+import { freePorts } from '../../test/support/peers.ts';
 import { MillraceError } from '../core/errors.ts';
 import { SocketTextReceiver } from './socket-text-receiver.ts';
 
@@ -14,7 +15,8 @@ afterEach(async () => {
 });
 
 async function serve(): Promise<Server> {
-  const server = createServer().listen(0, '127.0.0.1');
+  const [port = 0] = await freePorts(1); // still free when the server comes back, or stays away
+  const server = createServer().listen(port, '127.0.0.1');
   await once(server, 'listening');
   const sockets: Socket[] = [];
   server.on('connection', (socket) => {
