@@ -51,7 +51,7 @@ export default defineConfig({
         timeoutMs: 5 * MINUTE_MS,
         isSerial: true,
       }),
-      suite('faults', ['test/faults/**/*.test.ts'], { timeoutMs: 5 * MINUTE_MS, isSerial: true }),
+      suite('faults', ['test/faults/**/*.test.ts'], { timeoutMs: 20 * MINUTE_MS, isSerial: true }),
       suite('crash', ['test/crash/**/*.test.ts'], { timeoutMs: 15 * MINUTE_MS, isSerial: true }),
     ],
   },

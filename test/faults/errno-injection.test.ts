@@ -23,7 +23,8 @@ const STARTS_MAX = 26;
 const POSTS_MAX = 24;
 /** A log has fewer files in one chain. */
 const SEGMENTS_MAX = 200;
-const LIMIT_MS = 10_000;
+/** How long a start may take that fails nowhere and acknowledges little. */
+const LIMIT_MS = 60_000;
 
 /** Where calls fail. `paths` are below the checkpoint directory; none: wherever. */
 interface Place {

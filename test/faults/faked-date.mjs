@@ -1,17 +1,13 @@
 /** Loaded before anything else in every thread of an engine (`--import`): a wall clock that jumps.
- * `?steps=ms:offset,…&from=…` in its URL says by how much it is off from which moment on; moments count
- * from `from`, by the machine's monotonic clock, so that all threads jump together. @module */
-const query = new URL(import.meta.url).searchParams;
-const fromMs = Number(query.get('from'));
-const steps = query
-  .get('steps')
-  .split(',')
-  .map((step) => step.split(':').map(Number));
+ * `?file=…` in its URL names the file that says by how many milliseconds it is off now, so that all
+ * threads jump together. Whoever changes it puts another file in its place. @module */
+import { readFileSync } from 'node:fs';
+
+const file = new URL(import.meta.url).searchParams.get('file');
 const RealDate = Date;
 
 function offsetMs() {
-  const elapsedMs = Number(process.hrtime.bigint() / 1_000_000n) - fromMs;
-  return steps.findLast(([atMs]) => atMs <= elapsedMs)?.[1] ?? 0;
+  return Number(readFileSync(file, 'utf8'));
 }
 
 globalThis.Date = class extends RealDate {

@@ -16,7 +16,10 @@ import type { Break, Catcher } from './breaks/break.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const COPIED = ['src', 'test', 'scripts', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
-const LIMIT_MS = 120_000;
+/** Of one run of a catcher, sound or broken. */
+const LIMIT_MS = 900_000;
+/** Of one test in a broken copy: it may be caught by waiting for ever, and that has to end. */
+const BROKEN_TEST_LIMIT_MS = 120_000;
 /** Of the runs that a simulation does in CI. */
 const SIMULATED_SHARE = '0.1';
 /** Copies that are worked on at the same time. */
@@ -65,7 +68,8 @@ class Lane {
       sound.replace(each.find, () => each.replace),
     );
     try {
-      const { failed, detail } = await this.run(each.caughtBy);
+      const limit = `--testTimeout=${BROKEN_TEST_LIMIT_MS}`;
+      const { failed, detail } = await this.run(each.caughtBy, limit);
       if (failed > 0) return outcome('caught', detail);
       return outcome(detail === '' ? 'SURVIVED' : 'NO RESULT', detail);
     } finally {
@@ -73,7 +77,8 @@ class Lane {
     }
   }
 
-  async run(catcher: Catcher): Promise<TestCounts> {
+  /** @param more flags of vitest. */
+  async run(catcher: Catcher, ...more: readonly string[]): Promise<TestCounts> {
     if (['crash', 'faults', 'integration'].includes(catcher.project)) {
       const build = await this.#node(['scripts/build.mjs']);
       if (build.code !== 0) return { passed: 0, failed: 0, detail: `no build: ${build.said}` };
@@ -88,6 +93,7 @@ class Lane {
       '--reporter=json',
       `--outputFile=${report}`,
       '--bail=1',
+      ...more,
       ...(catcher.test === undefined ? [] : ['-t', catcher.test]),
     ]);
     return readReport(report, said);

@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'vitest';
+import { toError } from '../../src/core/errors.ts';
 import type { EngineEvent } from '../../src/core/events.ts';
 import type { PipelineOptions } from '../../src/core/options-types.ts';
 import { readLines as readSavedLines } from './batch-output.ts';
@@ -210,7 +211,7 @@ export class PipelineRun {
           if (!test()) return;
           resolve();
         } catch (error) {
-          reject(error);
+          reject(toError(error));
         }
         end();
       };
