@@ -1,13 +1,13 @@
 /** Ends that are not kills: user code that throws, a disk that is full, a sync that fails. The
  * engine says what it was, with the documented exit code, and after the repair nothing
  * acknowledged is missing. @module */
-import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ChildEngine, DiskFailure } from '../support/child-engine.ts';
 import type { StartOptions } from '../support/crash-site.ts';
 import { HttpTrial } from '../support/http-trial.ts';
 import type { HttpTrialOptions } from '../support/http-trial.ts';
+import { whyNoTrace } from '../support/strace.ts';
 
 const trials: HttpTrial[] = [];
 afterEach(async () => {
@@ -94,8 +94,7 @@ describe('a disk that fails', () => {
   });
 
   // As a grandchild (-D) strace leaves the engine to us: its exit code, and its end by a kill.
-  const tracing = spawnSync('strace', ['-D', '-f', 'true']);
-  it.skipIf(tracing.status !== 0)('syncs nothing any more (needs strace)', async () => {
+  it.skipIf(whyNoTrace() !== undefined)('syncs nothing any more (needs strace)', async () => {
     const inject = 'inject=fdatasync:error=EIO:when=60+';
     const command = `strace -D -f -qq -o /dev/null -e trace=fdatasync -e ${inject}`;
     await failAndRepair({ prefix: command.split(' ') });
