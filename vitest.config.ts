@@ -8,8 +8,8 @@ import { defineConfig } from 'vitest/config';
 const MINUTE_MS = 60_000;
 
 /** One suite. Files of suites that start processes run alone, one after the other.
- * @param options timeoutMs: ends what would wait for ever; an ordinary test on a machine several times
- *   slower must stay far below it. */
+ * @param options timeoutMs: ends what would wait for ever; an ordinary test on a machine several
+ *   times slower must stay far below it. */
 function suite(name: string, include: string[], options: { timeoutMs: number; isSerial?: true }) {
   return {
     extends: true as const,
@@ -42,8 +42,8 @@ export default defineConfig({
       // Every branch of the log, and of what decides at a start whether it may be trusted.
       provider: 'v8',
       include: ['src/wal/**/*.ts', 'src/driver/examination*.ts', 'src/driver/recovery.ts'],
-      // The writer's own files and the real disk have tests elsewhere too (threads, system calls), and
-      // branches that no test here takes.
+      // The writer's own files and the real disk have tests elsewhere too (threads, system calls),
+      // and branches that no test here takes.
       exclude: ['**/*.test.ts', `src/wal/{${WRITER.join()}}.ts`],
       reporter: ['text'],
       thresholds: { branches: 100 },

@@ -10,6 +10,7 @@ import { InlinePool } from '../../test/support/inline-pool.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { settle } from '../../test/support/receiver-side.ts';
 import { BlockArena } from '../blocks/block-arena.ts';
+import { MillraceError } from '../core/errors.ts';
 import { EventBus } from '../core/events.ts';
 import type { EngineEvent } from '../core/events.ts';
 import type { Lsn, StreamId } from '../core/ids.ts';
@@ -31,6 +32,8 @@ let lines: string[];
 let completed: number[];
 let failures: Error[];
 let directory: string;
+/** Why the engine's directory is not its own any more. */
+let loss: Error | undefined;
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'batches-'));
@@ -50,6 +53,7 @@ function setUp(build: BuildPipeline): void {
   lines = [];
   completed = [];
   failures = [];
+  loss = undefined;
   bus.subscribe((event) => events.push(event));
   const tasks = new TaskScheduler({ pool, events: bus, maxTaskFailures: 2 });
   const memory = new BlockMemory(arena, { directory: undefined, lastLsn: new Map<string, Lsn>() });
@@ -63,6 +67,7 @@ function setUp(build: BuildPipeline): void {
       codec: msgpackCodec,
       logId: '00112233445566778899aabbccddeeff',
       printLine: (line) => lines.push(line),
+      whyLost: () => loss,
     }),
     execution: { graph, tasks, arena, memory, events: bus },
     onCompleted: ({ share }) => completed.push(share.batchTimeMs),
@@ -98,6 +103,22 @@ function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
 }
 
 describe('BatchScheduler', () => {
+  it('begins no output when another process has the directory', async () => {
+    const begun: string[] = [];
+    setUp((ssc) => {
+      const q = ssc.queueStream([['a']], { id: 'q' });
+      q.foreachBatch(() => {
+        begun.push('first');
+        loss = new MillraceError('DIRECTORY_LOCKED', 'taken meanwhile');
+      });
+      q.saveAsTextFiles(join(directory, 'out'));
+      q.foreachBatch(() => void begun.push('last'));
+    });
+    await run(batch(1_000));
+    expect([begun, completed, readdirSync(directory)]).toEqual([['first'], [], []]);
+    expect(failures).toEqual([loss]);
+  });
+
   it('runs the outputs of a batch in the order of their declaration', async () => {
     const order: string[] = [];
     setUp((ssc) => {

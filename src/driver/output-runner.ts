@@ -22,8 +22,8 @@ export interface OutputRunnerOptions {
   readonly arena: BlockArena;
   readonly codec: Codec;
   readonly logId: string;
-  /** Why no output may be published any more: the directory is another process's, which runs the
-   * batch too. */
+  /** Why no output may be begun or published any more: the directory is another process's, which
+   * runs the batch too, with the same temporary files. */
   readonly whyLost?: () => Error | undefined;
   /** Where `print` writes: whole lines, without the newline. */
   readonly printLine: (line: string) => void;
@@ -50,6 +50,7 @@ export class OutputRunner {
   async run(outputId: string, execution: BatchExecution): Promise<void> {
     const node = this.#options.graph.node(outputId);
     if (this.#isGivenUp) throw runHasEnded();
+    this.#throwIfLost();
     switch (node.kind) {
       case 'print':
         return this.#print(node, execution);
@@ -128,9 +129,13 @@ export class OutputRunner {
       assert(value.kind === 'sink', 'a sink task answered something else');
       return value.token;
     });
+    this.#throwIfLost();
+    await sink.commit(batch, tokens);
+  }
+
+  #throwIfLost(): void {
     const loss = this.#options.whyLost?.();
     if (loss !== undefined) throw loss;
-    await sink.commit(batch, tokens);
   }
 
   async #count(outputId: string, execution: BatchExecution): Promise<number> {

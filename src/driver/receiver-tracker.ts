@@ -74,8 +74,8 @@ const RESPAWN_DELAY_MS = 500;
 const RESPAWN_DELAY_MAX_MS = 30_000;
 /** A thread that lived as long as this died of something new. */
 const RESPAWN_RESET_MS = 60_000;
-/** How long receivers of an engine that failed may take to answer: enough for a machine that is busy
- * with other things, so that clients get their 503 and not the end of their connection. */
+/** How long receivers of an engine that failed may take to answer: enough on a busy machine, so
+ * that clients get their 503 and not the end of their connection. */
 const LAST_ANSWERS_MS = 5_000;
 /** Why a first start failed that no later one can mend. */
 const HOPELESS_AT_START: ReadonlySet<string> = new Set(['ADDRESS_UNAVAILABLE', 'OPTIONS_INVALID']);

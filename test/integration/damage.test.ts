@@ -37,7 +37,8 @@ function numbers(options: object = {}, extra = ''): void {
     ${extra}`,
     {
       head: `import { existsSync } from 'node:fs';\n${NUMBERS}`,
-      options: { blockInterval: 5, ...options },
+      // Long enough for what is received here: the last segment has a beginning and an end.
+      options: { blockInterval: 5, driverSegmentBytes: '4MiB', ...options },
     },
   );
 }

@@ -18,6 +18,7 @@ import type { EngineTotals } from '../../src/driver/engine.ts';
 const CHILD = fileURLToPath(new URL('../crash/engine-child.mjs', import.meta.url));
 /** No wait of a test takes longer, on however slow a machine. */
 const WAIT_LIMIT_MS = 300_000;
+const ASK_MS = 5;
 
 /** Which thread dies where. */
 export interface CrashPlans {
@@ -106,6 +107,17 @@ export class ChildEngine {
     }
   }
 
+  /** Resolves when `test` holds, of whatever else the engine does: it is asked again and again.
+   * @throws when the process ends before. */
+  async until(what: string, test: () => boolean): Promise<void> {
+    const deadline = performance.now() + WAIT_LIMIT_MS;
+    while (!test()) {
+      if (this.#exit !== undefined) throw new Error(`${what} never came: ${this.describe()}`);
+      if (performance.now() > deadline) throw new Error(`${what}: too late: ${this.describe()}`);
+      await sleep(ASK_MS);
+    }
+  }
+
   /** Resolves when receivers accept. */
   async ready(): Promise<void> {
     await this.waitFor('ready', ({ type }) => type === 'ready');
@@ -127,10 +139,8 @@ export class ChildEngine {
   /** Resolves when a SIGSTOP has taken effect. */
   async stopped(): Promise<void> {
     // The state comes behind the name, which stands in parentheses and may hold anything.
-    while (!/\) T /.test(readFileSync(`/proc/${this.pid}/stat`, 'utf8'))) {
-      if (this.#exit !== undefined) throw new Error(`never stood still: ${this.describe()}`);
-      await sleep(5);
-    }
+    const isStopped = (): boolean => /\) T /.test(readFileSync(`/proc/${this.pid}/stat`, 'utf8'));
+    await this.until('standing still', isStopped);
   }
 
   signal(name: NodeJS.Signals): void {
