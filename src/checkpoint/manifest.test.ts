@@ -24,7 +24,6 @@ async function codeOf(failing: Promise<unknown>): Promise<string> {
 
 describe('MANIFEST', () => {
   const manifest: Manifest = {
-    formatVersion: 1,
     logId: '0123456789abcdef0123456789abcdef',
     pipelineName: 'wörd "count"\n',
     epoch: 3,
@@ -39,6 +38,15 @@ describe('MANIFEST', () => {
     await writeManifest(place(), { ...manifest, epoch: 4 });
     expect(await readManifest(place())).toEqual({ ...manifest, epoch: 4 });
     expect(readdirSync(root)).toEqual(['MANIFEST']);
+  });
+
+  it('that names logs elsewhere is unknown to a millrace that would not look there', async () => {
+    const quarantined = [{ log: 'receiver-log-0.3q', directory: '/other/receiver-log-0.3q' }];
+    await writeManifest(place(), { ...manifest, quarantined });
+    expect(await readManifest(place())).toEqual({ ...manifest, quarantined });
+    expect(readFileSync(path(), 'utf8')).toMatch(/^\{"formatVersion":2,/);
+    await writeManifest(place(), manifest);
+    expect(readFileSync(path(), 'utf8')).toMatch(/^\{"formatVersion":1,/);
   });
 
   it('survives a process that died while writing it', async () => {
@@ -65,7 +73,12 @@ describe('MANIFEST', () => {
   });
 
   it.each([
-    ['{"formatVersion":2,"other":true}', 'FORMAT_UNKNOWN'],
+    ['{"formatVersion":3,"other":true}', 'FORMAT_UNKNOWN'],
+    [
+      '{"formatVersion":2,"logId":"0123456789abcdef0123456789abcdef","pipelineName":"a",' +
+        '"epoch":1,"quarantined":[{"log":"receiver-log-0.1q"}]}',
+      'CHECKPOINT_CORRUPT',
+    ],
     ['{"formatVersion":1,"logId":"short","pipelineName":"a","epoch":1}', 'CHECKPOINT_CORRUPT'],
     ['[]', 'CHECKPOINT_CORRUPT'],
     ['null', 'CHECKPOINT_CORRUPT'],

@@ -14,18 +14,28 @@ import { crc32 } from '../serde/crc32.ts';
 import type { Disk } from '../wal/disk.ts';
 import { replaceFile } from './replace-file.ts';
 
-export const MANIFEST_FORMAT_VERSION: number = 1;
+/** The newest that is read. Written is the oldest that says all: 2 only with `quarantined`. */
+const MANIFEST_FORMAT_VERSION = 2;
 const MANIFEST_NAME = 'MANIFEST';
 const BYTES_MAX = 64 * 1024;
 const LOG_ID = /^[0-9a-f]{32}$/;
 
+/** A receiver log outside of the checkpoint directory. */
+export interface QuarantinedLog {
+  /** Its name in block positions. */
+  readonly log: string;
+  /** Absolute. */
+  readonly directory: string;
+}
+
 export interface Manifest {
-  readonly formatVersion: number;
   /** Identity of the directory for ever, 32 hex digits, chosen at random when it was made. */
   readonly logId: string;
   readonly pipelineName: string;
   /** Rises by one at every start: 1, 2, 3 … */
   readonly epoch: number;
+  /** Logs that went on elsewhere when a disk failed, and are still needed; absent without any. */
+  readonly quarantined?: readonly QuarantinedLog[];
 }
 
 export interface ManifestPlace {
@@ -45,8 +55,10 @@ export async function readManifest(place: ManifestPlace): Promise<Manifest | und
  * @throws {MillraceError} DISK_FAILED, DISK_FULL: the old one, if any, is still in place. */
 export async function writeManifest(place: ManifestPlace, manifest: Manifest): Promise<void> {
   assert(isManifest(manifest), `not fit for MANIFEST: ${JSON.stringify(manifest)}`);
-  const { formatVersion, logId, pipelineName, epoch } = manifest;
-  const json = JSON.stringify({ formatVersion, logId, pipelineName, epoch });
+  const { logId, pipelineName, epoch, quarantined } = manifest;
+  // An older millrace must not go on without the logs elsewhere.
+  const formatVersion = quarantined === undefined ? 1 : 2;
+  const json = JSON.stringify({ formatVersion, logId, pipelineName, epoch, quarantined });
   const text = `${json}\n${crcLine(Buffer.from(json))}\n`;
   await replaceFile({ ...place, name: MANIFEST_NAME }, [Buffer.from(text)]);
 }
@@ -58,7 +70,7 @@ function decodeManifest(path: string, bytes: Uint8Array): Manifest {
     throw damaged(path, 'its CRC does not match its content');
   }
   const content = parseJson(path, json);
-  const version = (content as Partial<Manifest> | null)?.formatVersion;
+  const version = (content as { formatVersion?: unknown } | null)?.formatVersion;
   if (typeof version === 'number' && version > MANIFEST_FORMAT_VERSION) {
     throw new MillraceError(
       'FORMAT_UNKNOWN',
@@ -67,9 +79,11 @@ function decodeManifest(path: string, bytes: Uint8Array): Manifest {
       { details: { path, version, versionMax: MANIFEST_FORMAT_VERSION } },
     );
   }
-  if (!isManifest(content)) throw damaged(path, 'a field is missing or wrong');
-  const { logId, pipelineName, epoch } = content;
-  return Object.freeze({ formatVersion: content.formatVersion, logId, pipelineName, epoch });
+  if (!Number.isSafeInteger(version) || !isManifest(content))
+    throw damaged(path, 'a field is missing or wrong');
+  const { logId, pipelineName, epoch, quarantined } = content;
+  const places = quarantined === undefined ? {} : { quarantined };
+  return Object.freeze({ logId, pipelineName, epoch, ...places });
 }
 
 function parseJson(path: string, json: string): unknown {
@@ -82,16 +96,24 @@ function parseJson(path: string, json: string): unknown {
 
 function isManifest(value: unknown): value is Manifest {
   if (typeof value !== 'object' || value === null) return false;
-  const { formatVersion, logId, pipelineName, epoch } = value as Partial<Manifest>;
+  const { logId, pipelineName, epoch, quarantined } = value as Partial<Manifest>;
   return (
-    formatVersion === MANIFEST_FORMAT_VERSION &&
     typeof logId === 'string' &&
     LOG_ID.test(logId) &&
     typeof pipelineName === 'string' &&
     pipelineName !== '' &&
     Number.isSafeInteger(epoch) &&
-    (epoch ?? 0) >= 1
+    (epoch ?? 0) >= 1 &&
+    (quarantined === undefined || arePlaces(quarantined))
   );
+}
+
+function arePlaces(value: unknown): value is readonly QuarantinedLog[] {
+  if (!Array.isArray(value)) return false;
+  return (value as unknown[]).every((each) => {
+    const { log, directory } = (each ?? {}) as Partial<QuarantinedLog>;
+    return typeof log === 'string' && typeof directory === 'string' && directory !== '';
+  });
 }
 
 function crcLine(bytes: Uint8Array): string {

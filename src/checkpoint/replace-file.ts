@@ -6,7 +6,7 @@
  * is open (the new name may or may not be durable), and the caller has to give up on it.
  * @module */
 import { join } from 'node:path';
-import type { Disk } from '../wal/disk.ts';
+import type { Disk, DiskFile } from '../wal/disk.ts';
 import { shortWrite } from '../wal/short-write.ts';
 
 /** Ends the name of a file that is not finished. */
@@ -44,9 +44,16 @@ async function writeDurably(disk: Disk, path: string, views: readonly Uint8Array
   const file = await disk.create(path, 'buffered');
   try {
     const taken = await file.write(views, 0);
-    if (taken !== askedBytes) throw shortWrite(path, askedBytes, taken);
+    // A full disk takes what fits and says so only at the next call: this one's error is the one
+    // to tell. Nothing of the file counts before it is whole.
+    if (taken < askedBytes) await writeRest(file, Buffer.concat(views).subarray(taken), taken);
     await file.syncAll();
   } finally {
     await file.close();
   }
+}
+
+async function writeRest(file: DiskFile, rest: Uint8Array, positionBytes: number): Promise<void> {
+  const taken = await file.write([rest], positionBytes);
+  if (taken !== rest.byteLength) throw shortWrite(file.path, rest.byteLength, taken);
 }

@@ -1,5 +1,6 @@
 /** Engine events in words, and how loud each is. Pure.
  * @module */
+import { formatBytes } from '../core/bytes.ts';
 import type { EngineEvent } from '../core/events.ts';
 import type { LogLevel } from './talk.ts';
 
@@ -14,6 +15,7 @@ export function eventLevel(event: EngineEvent): LogLevel {
     case 'engine-stopping':
     case 'receiver-started':
     case 'receiver-ended':
+    case 'sources-released':
       return 'info';
     case 'receiver-error':
     case 'receiver-restarting':
@@ -21,6 +23,9 @@ export function eventLevel(event: EngineEvent): LogLevel {
     case 'task-failed':
     case 'checkpoint-skipped':
     case 'blocks-lost':
+    case 'sources-held':
+    case 'checkpoint-postponed':
+    case 'log-quarantined':
     case 'warning':
       return 'warn';
     default:
@@ -69,6 +74,11 @@ export function eventText(event: EngineEvent): string {
         `batch ${event.batchTimeMs} runs without ${counted(event.recordCount, 'record')} that ` +
         'were not synced before the last process died'
       );
+    case 'sources-held':
+    case 'sources-released':
+    case 'checkpoint-postponed':
+    case 'log-quarantined':
+      return diskText(event);
     case 'warning':
       return event.message;
     default:
@@ -97,6 +107,35 @@ function engineText(event: LifeEvent): string {
     }
     case 'engine-stopping':
       return `stopping: ${event.reason}`;
+    default:
+      return event satisfies never;
+  }
+}
+
+type DiskEvent = Extract<
+  EngineEvent,
+  {
+    readonly type: 'sources-held' | 'sources-released' | 'checkpoint-postponed' | 'log-quarantined';
+  }
+>;
+
+function diskText(event: DiskEvent): string {
+  switch (event.type) {
+    case 'sources-held':
+      return (
+        `the disk of ${event.directory} is full: ${formatBytes(event.missingBytes)} are missing ` +
+        `for the next ${formatBytes(event.wantedBytes)}; held until there is room: ` +
+        `${event.receivers.join(', ')}. Nothing is lost; make room on the disk`
+      );
+    case 'sources-released':
+      return `the disk of ${event.directory} has room again: ${event.receivers.join(', ')} go on`;
+    case 'checkpoint-postponed':
+      return `no checkpoint: ${event.error}; tried again in ${event.retryMs} ms`;
+    case 'log-quarantined':
+      return (
+        `the log ${event.from} has failed: ${event.error}. ${event.receivers.join(', ')} go on ` +
+        `in ${event.to}; what was acknowledged is kept where it is`
+      );
     default:
       return event satisfies never;
   }

@@ -5,7 +5,13 @@ import type { BatchTimeMs, MonotonicMs } from '../core/ids.ts';
 import { ProgressMeter, RateWindow } from './progress.ts';
 import type { Progress, ProgressSource } from './progress.ts';
 
-const noRecords = { recordCount: 0, batchCount: 0, unfinishedBatches: 0, queuedBlocks: 0 };
+const noRecords = {
+  recordCount: 0,
+  batchCount: 0,
+  unfinishedBatches: 0,
+  queuedBlocks: 0,
+  heldReceivers: 0,
+};
 
 it('takes the rate over the window, not over the last second alone', () => {
   const window = new RateWindow(3_000);
@@ -55,7 +61,13 @@ it('says once a second how the run is doing, with the slowest log', async () => 
   const executor = { recordCount: 1, blockCount: 1, inFlightBytes: 0 };
   const said = await measure(
     {
-      totals: { recordCount: 10, batchCount: 2, unfinishedBatches: 1, queuedBlocks: 3 },
+      totals: {
+        recordCount: 10,
+        batchCount: 2,
+        unfinishedBatches: 1,
+        queuedBlocks: 3,
+        heldReceivers: 2,
+      },
       executorStats: () =>
         Promise.resolve([
           { ...executor, log: { ...log, syncMsP99: 1.5 } },
@@ -72,6 +84,7 @@ it('says once a second how the run is doing, with the slowest log', async () => 
     batchCount: 2,
     unfinishedBatches: 1,
     queuedBlocks: 3,
+    heldReceivers: 2,
     schedulingDelayMs: 1.24,
     processingMs: 7,
     syncMsP50: 0.7,

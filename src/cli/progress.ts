@@ -17,6 +17,8 @@ export interface Progress {
   readonly batchCount: number;
   readonly unfinishedBatches: number;
   readonly queuedBlocks: number;
+  /** Receivers that take nothing, because a disk is full. */
+  readonly heldReceivers: number;
   /** Of the last completed batch; absent before one. */
   readonly schedulingDelayMs?: number;
   readonly processingMs?: number;

@@ -38,6 +38,10 @@ const FLAG_TEXTS: Partial<Record<keyof PipelineOptions, FlagText>> = {
   checkpointInterval: { value: '<duration>', summary: 'shortest time between two checkpoints' },
   maxTaskFailures: { value: '<n>', summary: 'tries of a task before its batch fails' },
   gracefulStopTimeout: { value: '<duration>', summary: 'how long a graceful stop may take' },
+  receiverSegmentBytes: { value: '<bytes>', summary: 'length of one file of a receiver log' },
+  driverSegmentBytes: { value: '<bytes>', summary: 'length of one file of the driver log' },
+  onWalFailure: { value: '<what>', summary: 'when a receiver log fails: end, or go on elsewhere' },
+  quarantineDir: { value: '<dir>', summary: 'where receivers go on then; on another disk' },
 };
 
 /** What the flags of one call say. */

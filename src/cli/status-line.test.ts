@@ -11,6 +11,7 @@ const PROGRESS = {
   batchCount: 42,
   unfinishedBatches: 1,
   queuedBlocks: 1,
+  heldReceivers: 0,
   schedulingDelayMs: 3.2,
   processingMs: 18.4,
   syncMsP99: 1.24,
@@ -46,6 +47,7 @@ it('tells rate, batches, delays, queue and sync in one line', () => {
     '12,345 records/s · 42 batches done · delay 3 + 18 ms · 1 block queued · sync p99 1.2 ms';
   expect(statusText(PROGRESS)).toBe(line);
   expect(statusText({ ...PROGRESS, unfinishedBatches: 4 })).toContain('done (4 waiting)');
+  expect(statusText({ ...PROGRESS, heldReceivers: 2 })).toContain('2 receivers held: disk full');
 });
 
 it('redraws in place, and lets messages scroll by above', () => {

@@ -86,6 +86,7 @@ export class StatusLine implements Talk {
 /** `12,345 records/s · 42 batches · delay 3 + 18 ms · 2 blocks queued · sync p99 1.2 ms` */
 export function statusText(progress: Progress): string {
   const { recordsPerSecond, batchCount, unfinishedBatches, queuedBlocks } = progress;
+  const { heldReceivers } = progress;
   const { schedulingDelayMs, processingMs, syncMsP99 } = progress;
   const waiting = unfinishedBatches > 1 ? ` (${unfinishedBatches} waiting)` : '';
   const parts = [
@@ -96,6 +97,7 @@ export function statusText(progress: Progress): string {
     parts.push(`delay ${Math.round(schedulingDelayMs)} + ${Math.round(processingMs)} ms`);
   }
   parts.push(`${counted(queuedBlocks, 'block')} queued`);
+  if (heldReceivers > 0) parts.push(`${counted(heldReceivers, 'receiver')} held: disk full`);
   if (syncMsP99 !== undefined) parts.push(`sync p99 ${syncMsP99.toFixed(1)} ms`);
   return parts.join(' · ');
 }

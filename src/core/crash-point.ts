@@ -1,13 +1,16 @@
 /** Named places of the protocols where a test may kill or stop the process. Unarmed they cost one
  * compare.
  *
- * Each step R0…R9 of docs/ARCHITECTURE.md has a place just before it and one just after. A plan is
+ * Each step R0…R9 of docs/ARCHITECTURE.md has a place just before it and one just after; so has
+ * the entry in MANIFEST that makes a receiver log of another directory known. A plan is
  * data: it arrives in `workerData` or from the harness that starts the driver, never from the
  * environment. Armed once per thread; the process dies by SIGKILL, as a power cut would do it, or
  * stands still by SIGSTOP until somebody sends it SIGCONT. @module */
 
 export type CrashStep =
   | `R${0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9}.${'before' | 'after'}`
+  | 'quarantine.before'
+  | 'quarantine.after'
   | 'recovery.verdict'
   | 'recovery.rewrite'
   | 'recovery.replay'

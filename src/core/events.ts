@@ -67,6 +67,36 @@ export type EngineEvent =
       readonly error: string;
     }
   | { readonly type: 'checkpoint-written'; readonly seq: number; readonly bytes: number }
+  | {
+      /** The disk is full. Resumes by itself. */
+      readonly type: 'sources-held';
+      /** `<stream>/<index>`. */
+      readonly receivers: readonly string[];
+      /** Of the log that has no room for its next segment. */
+      readonly directory: string;
+      readonly wantedBytes: number;
+      readonly missingBytes: number;
+    }
+  | {
+      readonly type: 'sources-released';
+      readonly receivers: readonly string[];
+      readonly directory: string;
+    }
+  | {
+      /** The disk is full. The older checkpoints stand, and nothing is cleaned meanwhile. */
+      readonly type: 'checkpoint-postponed';
+      readonly error: string;
+      readonly retryMs: number;
+    }
+  | {
+      /** A receiver log failed; its receivers go on in another directory. */
+      readonly type: 'log-quarantined';
+      readonly receivers: readonly string[];
+      readonly error: string;
+      /** The failed log, read until its blocks are done. */
+      readonly from: string;
+      readonly to: string;
+    }
   | { readonly type: 'checkpoint-skipped'; readonly path: string; readonly reason: string }
   | {
       readonly type: 'blocks-lost';

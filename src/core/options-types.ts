@@ -33,8 +33,15 @@ export interface PipelineOptions {
   readonly blockBytesMax?: number | string;
   /** Idempotency keys that each input remembers, the newest ones. @defaultValue 100,000 */
   readonly idempotencyKeysMax?: number;
-  /** Length of one file of a receiver log, a multiple of 4 KiB. @defaultValue 64 MiB */
+  /** Length of one file of a receiver log, 64 KiB to 1 GiB, a multiple of 4 KiB.
+   * @defaultValue 64 MiB */
   readonly receiverSegmentBytes?: number | string;
-  /** Length of one file of the driver log, a multiple of 4 KiB. @defaultValue 16 MiB */
+  /** Length of one file of the driver log, 64 KiB to 1 GiB, a multiple of 4 KiB.
+   * @defaultValue 16 MiB */
   readonly driverSegmentBytes?: number | string;
+  /** After a failed write or sync of a receiver log: stop with exit code 74, or go on with a fresh
+   * log in `quarantineDir`. A failed driver log always stops. @defaultValue `stop` */
+  readonly onWalFailure?: 'stop' | 'quarantine';
+  /** Directory on another disk, for `onWalFailure: 'quarantine'`; pipelines may share it. */
+  readonly quarantineDir?: string;
 }

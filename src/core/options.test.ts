@@ -40,6 +40,8 @@ describe('resolveOptions', () => {
       idempotencyKeysMax: 100_000,
       receiverSegmentBytes: 64 * MIB,
       driverSegmentBytes: 16 * MIB,
+      onWalFailure: 'stop',
+      quarantineDir: undefined,
     } satisfies ResolvedOptions);
     expect(Object.isFrozen(resolved)).toBe(true);
     expect(Object.keys(CONFIG_RULES).toSorted()).toEqual(Object.keys(resolved).toSorted());
@@ -69,6 +71,17 @@ describe('resolveOptions', () => {
       durability: 'sync',
       checkpointDir: './.millrace/wordcount',
     });
+  });
+
+  it('lets a log go on elsewhere only where there is an elsewhere', () => {
+    const module = { onWalFailure: 'quarantine', quarantineDir: '/other' } as const;
+    expect(resolve({ module })).toMatchObject(module);
+    expect(() => resolve({ module: { onWalFailure: 'quarantine' } })).toThrow(
+      /onWalFailure is 'quarantine' and needs quarantineDir/,
+    );
+    expect(() => resolve({ module: { quarantineDir: '/other' } })).toThrow(
+      /quarantineDir is '\/other' and is only used when onWalFailure is 'quarantine'/,
+    );
   });
 
   it('reads units', () => {

@@ -42,6 +42,9 @@ export interface ResolvedOptions {
   readonly idempotencyKeysMax: number;
   readonly receiverSegmentBytes: number;
   readonly driverSegmentBytes: number;
+  readonly onWalFailure: 'stop' | 'quarantine';
+  /** As given, not made absolute. */
+  readonly quarantineDir: string | undefined;
 }
 
 /** What a value in a checkpoint means to the next start.
@@ -66,6 +69,8 @@ export const CONFIG_RULES: Readonly<Record<keyof ResolvedOptions, ConfigRule>> =
   idempotencyKeysMax: 'ignored',
   receiverSegmentBytes: 'ignored',
   driverSegmentBytes: 'ignored',
+  onWalFailure: 'ignored',
+  quarantineDir: 'ignored',
 };
 
 /** Where options come from; an `undefined` value counts as not given. */
@@ -155,11 +160,24 @@ const FIELDS: Readonly<Record<keyof ResolvedOptions, Field>> = {
   idempotencyKeysMax: { option: 'idempotencyKeysMax', kind: integer({ min: 1, max: 10_000_000 }) },
   receiverSegmentBytes: {
     option: 'receiverSegmentBytes',
+    flag: '--receiver-segment',
     kind: byteAmount({ min: 64 * KIB, max: GIB }, PAGE_BYTES),
   },
   driverSegmentBytes: {
     option: 'driverSegmentBytes',
+    flag: '--driver-segment',
     kind: byteAmount({ min: 64 * KIB, max: GIB }, PAGE_BYTES),
+  },
+  onWalFailure: {
+    option: 'onWalFailure',
+    flag: '--on-wal-failure',
+    kind: oneOf(['stop', 'quarantine']),
+  },
+  quarantineDir: {
+    option: 'quarantineDir',
+    flag: '--quarantine',
+    kind: text(/^[^\0]+$/, 'the path of a directory'),
+    defaultText: 'none',
   },
 };
 const FIELD_NAMES = Object.keys(FIELDS) as readonly (keyof ResolvedOptions)[];
@@ -173,6 +191,7 @@ const BUILT_IN_DEFAULTS: Partial<PipelineOptions> = {
   idempotencyKeysMax: 100_000,
   receiverSegmentBytes: 64 * MIB,
   driverSegmentBytes: 16 * MIB,
+  onWalFailure: 'stop',
 };
 
 type SourceName = 'flags' | 'module' | 'checkpoint' | 'defaults';
@@ -319,7 +338,17 @@ class Resolution {
           `(${formatBytes(receiverSegmentBytes)})`,
       );
     }
+    this.#checkQuarantine(options);
     return this.#withDurability(options);
+  }
+
+  #checkQuarantine({ onWalFailure, quarantineDir }: ResolvedOptions): void {
+    if ((onWalFailure === 'quarantine') === (quarantineDir !== undefined)) return;
+    this.problems.push(
+      quarantineDir === undefined
+        ? `${this.#shown('onWalFailure')} needs quarantineDir, a directory on another disk`
+        : `${this.#shown('quarantineDir')} is only used when onWalFailure is 'quarantine'`,
+    );
   }
 
   /** Without a directory there is no log. Who says so overrules what a weaker source asked for. */

@@ -17,16 +17,23 @@ const RECORD_HEADER_BYTES = 32;
 export class BlockMemory {
   readonly #arena: BlockArena;
   readonly #directory: string | undefined;
+  readonly #directoryOf: (log: string) => string;
   readonly #lastLsn: ReadonlyMap<string, Lsn>;
   readonly #bytes = new Map<string, ArenaBytes>();
 
-  /** @param logs the checkpoint directory, and the last LSN that recovery found in each log. */
+  /** @param logs the checkpoint directory, logs that lie elsewhere, and the last LSN that recovery
+   * found in each log. */
   constructor(
     arena: BlockArena,
-    logs: { readonly directory: string | undefined; readonly lastLsn: ReadonlyMap<string, Lsn> },
+    logs: {
+      readonly directory: string | undefined;
+      readonly directoryOf?: (log: string) => string;
+      readonly lastLsn: ReadonlyMap<string, Lsn>;
+    },
   ) {
     this.#arena = arena;
     this.#directory = logs.directory;
+    this.#directoryOf = logs.directoryOf ?? ((log) => join(logs.directory ?? '', log));
     this.#lastLsn = logs.lastLsn;
   }
 
@@ -57,7 +64,7 @@ export class BlockMemory {
     if (position === undefined) return undefined;
     if (position.lsn > (this.#lastLsn.get(position.log) ?? 0)) return undefined;
     assert(this.#directory !== undefined, 'a block has a log position and there is no directory');
-    const path = join(this.#directory, position.log, segmentName(position.segmentSeq));
+    const path = join(this.#directoryOf(position.log), segmentName(position.segmentSeq));
     const { payloadBytes: lengthBytes, payloadCrc: crc } = position;
     const offsetBytes = position.offsetBytes + RECORD_HEADER_BYTES;
     return {

@@ -46,7 +46,10 @@ class HandLog implements EventLog {
   }
 }
 
-function setUp(isCurrent: (id: BlockId) => boolean = () => true) {
+function setUp(
+  isCurrent: (id: BlockId) => boolean = () => true,
+  admit: () => Promise<void> | undefined = () => undefined,
+) {
   const log = new HandLog();
   const state = emptyTrackerState(100);
   const registered: BlockInfo[] = [];
@@ -55,6 +58,7 @@ function setUp(isCurrent: (id: BlockId) => boolean = () => true) {
     log,
     codec: msgpackCodec,
     isCurrent,
+    admit,
     onRegistered: (block) => registered.push(block),
   });
   /** Adds a block that must be taken, and syncs it. */
@@ -123,6 +127,42 @@ describe('R2, a block is registered', () => {
     expect(registered).toEqual([]);
     expect(tracker.appliedLsn).toBe(0);
     expect(tracker.hasPendingAdds).toBe(false);
+  });
+});
+
+describe('while the disk of the driver is full', () => {
+  it('blocks wait in order, and allocation and cleaning do not', async () => {
+    const atGate: (() => void)[] = [];
+    const isFull = { now: true };
+    const admit = (): Promise<void> | undefined =>
+      isFull.now ? new Promise((resolve) => atGate.push(resolve)) : undefined;
+    const { log, tracker } = setUp(undefined, admit);
+    const added = [tracker.add(blockOf(0)), tracker.add(blockOf(1))];
+    const cleaned = tracker.clean(1_000 as BatchTimeMs);
+    await Promise.resolve();
+    expect(log.types).toEqual(['batch-cleaned']);
+    expect(tracker.hasPendingAdds).toBe(true);
+    isFull.now = false;
+    for (const open of atGate) open();
+    await Promise.resolve();
+    await Promise.resolve();
+    log.sync();
+    expect(await Promise.all(added)).toEqual([{ kind: 'added' }, { kind: 'added' }]);
+    await cleaned;
+    expect(log.types).toEqual(['batch-cleaned', 'block-added', 'block-added']);
+    expect(queued(tracker.state)).toEqual(['lines/0/1.1/0', 'lines/0/1.1/1']);
+  });
+
+  it('a block that waited to the end is not registered, and its key is free', async () => {
+    let isFull = true;
+    const admit = (): Promise<void> | undefined =>
+      isFull ? Promise.reject(new MillraceError('DISK_FULL', 'the end')) : undefined;
+    const { log, tracker, register } = setUp(undefined, admit);
+    const block = blockOf(0, { sourceIds: [sourceId('k')] });
+    await expect(tracker.add(block)).rejects.toMatchObject({ code: 'DISK_FULL' });
+    expect(log.payloads).toEqual([]);
+    isFull = false;
+    await register(block);
   });
 });
 

@@ -2,8 +2,9 @@
  *
  * Every change is logged first and applied when it is durable (`applyEvent`). Decisions about a new
  * block look at the state AND at adds still on their way to the log, so that two deliveries that
- * cross are not both taken. The log resolves appends in call order, so events apply in log order.
- * One writer: the driver thread. @module */
+ * cross are not both taken. While the driver's disk is full, adds wait (`admit`); allocations and
+ * cleanings do not: they are what makes room. The log resolves appends in call order, so events
+ * apply in log order. One writer: the driver thread. @module */
 import type { BlockInfo, PositionValue } from '../blocks/block-ref.ts';
 import { assert } from '../core/assert.ts';
 import { reached } from '../core/crash-point.ts';
@@ -27,6 +28,9 @@ export interface BlockTrackerOptions {
   readonly codec: Codec;
   /** False for a block of an earlier life of its receiver. */
   readonly isCurrent: (id: BlockId) => boolean;
+  /** What a new block has to wait for before it may be logged; `undefined`: nothing. Who waits
+   * goes on in the order of the calls. */
+  readonly admit?: () => Promise<void> | undefined;
   /** Claims of these keys are settled: they are registered now. */
   readonly onRegistered: (block: BlockInfo) => void;
 }
@@ -60,7 +64,8 @@ export class BlockTracker {
   }
 
   /** R2: registers a block, durably.
-   * @throws {MillraceError} WAL_POISONED: whether it is registered is unknown until the restart. */
+   * @throws {MillraceError} DISK_FULL: the engine ended while the block waited for room, and it is
+   *   not registered. WAL_POISONED: whether it is registered is unknown until the restart. */
   async add(block: BlockInfo): Promise<AddOutcome> {
     // First: a later life's mark says nothing of whether this block was registered.
     if (!this.#options.isCurrent(block.blockId)) {
@@ -72,6 +77,9 @@ export class BlockTracker {
     this.#setPending(block);
     this.#pendingAdds += 1;
     try {
+      // A full disk is left to allocation, cleaning and checkpoints: they are what empties it.
+      const admitted = this.#options.admit?.();
+      if (admitted !== undefined) await admitted;
       reached('R2.before');
       await this.#logAndApply({ type: 'block-added', block });
       reached('R2.after');

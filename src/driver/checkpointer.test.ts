@@ -5,6 +5,7 @@ import { MemoryDisk } from '../../test/support/memory-disk.ts';
 import { settle } from '../../test/support/receiver-side.ts';
 import { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import { EventBus } from '../core/events.ts';
+import type { EngineEvent } from '../core/events.ts';
 import type { Lsn } from '../core/ids.ts';
 import type { Disk } from '../wal/disk.ts';
 import { Checkpointer } from './checkpointer.ts';
@@ -19,6 +20,8 @@ let clock: ManualClock;
 let now: number;
 let forgettable: Forgettable[];
 let failures: string[];
+let events: EngineEvent[];
+let makeRoom: (() => Promise<boolean>) | undefined;
 let checkpointer: Checkpointer;
 let store: CheckpointStore;
 /** While it is set, files cannot be made: writes wait for it. */
@@ -32,6 +35,8 @@ beforeEach(async () => {
   now = 1;
   forgettable = [];
   failures = [];
+  events = [];
+  makeRoom = undefined;
   writeGate = undefined;
   lossOfDirectory = undefined;
   await disk.makeDirectory('/home');
@@ -46,10 +51,13 @@ async function createWhenOpen(...args: Parameters<Disk['create']>): ReturnType<D
 }
 
 function newCheckpointer(onForgettable?: () => Promise<void>): Checkpointer {
+  const bus = new EventBus();
+  bus.subscribe((event) => events.push(event));
   return new Checkpointer({
     store,
     clock,
-    events: new EventBus(),
+    events: bus,
+    makeRoom: async () => makeRoom?.() ?? false,
     intervalMs: INTERVAL_MS,
     keep: 2,
     check: async () => {
@@ -217,6 +225,47 @@ describe('a failure', () => {
     await checkpointer.force();
     expect(failures).toHaveLength(1);
     expect(disk.counts.create).toBe(1);
+  });
+
+  it('for want of room is none: it is told, and tried again, ever later', async () => {
+    disk.failAll('create', 'ENOSPC');
+    checkpointer.request();
+    await settle();
+    for (const retryMs of [1_000, 2_000, 4_000]) {
+      expect(events.at(-1)).toMatchObject({ type: 'checkpoint-postponed', retryMs });
+      expect(clock.pendingMs).toEqual([retryMs]);
+      clock.advance(retryMs);
+      await settle();
+    }
+    expect(failures).toEqual([]);
+    expect(forgettable).toEqual([]);
+    disk.heal();
+    now = 7;
+    clock.advance(8_000);
+    await settle();
+    expect(await kept()).toEqual(['7']);
+  });
+
+  it('for want of room gets what others can give', async () => {
+    let asked = 0;
+    makeRoom = async () => {
+      asked += 1;
+      disk.heal();
+      return true;
+    };
+    disk.failAll('create', 'ENOSPC');
+    checkpointer.request();
+    await settle();
+    expect(asked).toBe(1);
+    expect(await kept()).toEqual(['1']);
+    expect(events.map(({ type }) => type)).toEqual(['checkpoint-written']);
+  });
+
+  it('for want of room is told to who forces it, who may try again', async () => {
+    disk.failCall('create', 1, 'ENOSPC');
+    await expect(checkpointer.force()).rejects.toMatchObject({ code: 'DISK_FULL' });
+    await checkpointer.force();
+    expect(await kept()).toEqual(['1']);
   });
 
   it('of the cleaning after it counts as one', async () => {

@@ -2,12 +2,13 @@
  *
  * Requests coalesce: one write at a time, always of the newest state, at most one in each
  * checkpoint interval unless forced. The state is packed at once, in one turn of the event loop,
- * so it is one moment of the engine. What may be forgotten follows from the OLDEST kept
- * checkpoint: falling back to it must still work. @module */
+ * so it is one moment of the engine. A full disk is no failure: the older checkpoints stand, so
+ * nothing is cleaned, and the next try comes by itself, ever later. What may be forgotten follows
+ * from the OLDEST kept checkpoint: falling back to it must still work. @module */
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import { reached } from '../core/crash-point.ts';
-import { toError } from '../core/errors.ts';
+import { MillraceError, toError } from '../core/errors.ts';
 import type { EventBus } from '../core/events.ts';
 import type { Lsn } from '../core/ids.ts';
 
@@ -37,9 +38,14 @@ export interface CheckpointerOptions {
   readonly check: () => Promise<void>;
   readonly takeSnapshot: () => Snapshot;
   readonly onForgettable: (facts: Forgettable) => Promise<void>;
+  /** The disk has no room for a checkpoint. @returns true when some was made for it. */
+  readonly makeRoom?: () => Promise<boolean>;
   /** A checkpoint could not be written. Called at most once. */
   readonly onFailed: (error: Error) => void;
 }
+
+const RETRY_MS = 1_000;
+const RETRY_MS_MAX = 30_000;
 
 export class Checkpointer {
   readonly #options: CheckpointerOptions;
@@ -48,6 +54,7 @@ export class Checkpointer {
   #state: 'idle' | 'waiting' | 'writing' | 'closed' = 'idle';
   #isWanted = false;
   #lastStartMs = -Infinity;
+  #retryMs = RETRY_MS;
   #timer: Timer | undefined;
   #writing: Promise<void> = Promise.resolve();
 
@@ -66,7 +73,8 @@ export class Checkpointer {
     this.#timer = clock.after(waitMs, () => this.#begin());
   }
 
-  /** Writes a checkpoint of the state as it is now. @throws when it cannot be written. */
+  /** Writes a checkpoint of the state as it is now. @throws when it cannot be written; after
+   * DISK_FULL it may be tried again. */
   async force(): Promise<void> {
     // A write that ends may begin the next one at once, which was asked for meanwhile.
     while (this.#state === 'writing') await this.#writing;
@@ -76,8 +84,8 @@ export class Checkpointer {
     const written = this.#write();
     this.#writing = written.then(
       () => this.#next(),
-      () => {
-        this.#state = 'closed';
+      (error: unknown) => {
+        this.#state = isFull(error) ? 'idle' : 'closed';
       },
     );
     await written;
@@ -95,11 +103,25 @@ export class Checkpointer {
     this.#state = 'writing';
     this.#writing = this.#write().then(
       () => this.#next(),
-      (error: unknown) => {
+      (thrown: unknown) => {
+        const error = toError(thrown);
+        if (isFull(error)) return this.#postpone(error);
         this.#state = 'closed';
-        this.#options.onFailed(toError(error));
+        this.#options.onFailed(error);
       },
     );
+  }
+
+  /** A forced write may come first, or `close`. */
+  #postpone(error: Error): void {
+    if (this.#state !== 'writing') return;
+    const { clock, events } = this.#options;
+    const retryMs = this.#retryMs;
+    this.#retryMs = Math.min(2 * retryMs, RETRY_MS_MAX);
+    events.emit({ type: 'checkpoint-postponed', error: error.message, retryMs });
+    this.#isWanted = true;
+    this.#state = 'waiting';
+    this.#timer = clock.after(retryMs, () => this.#begin());
   }
 
   #next(): void {
@@ -109,13 +131,14 @@ export class Checkpointer {
   }
 
   async #write(): Promise<void> {
-    const { store, clock, events, check, takeSnapshot, keep } = this.#options;
+    const { clock, events, check, takeSnapshot, keep } = this.#options;
     this.#isWanted = false;
     this.#lastStartMs = clock.monotonicMs();
     await check();
     const { payload, doneThroughMs, appliedLsn } = takeSnapshot();
     reached('R7.before');
-    const { seq } = await store.write(payload);
+    const { seq } = await this.#store(payload);
+    this.#retryMs = RETRY_MS;
     reached('R7.after');
     events.emit({ type: 'checkpoint-written', seq, bytes: payload.byteLength });
     this.#kept.push({ doneThroughMs, appliedLsn });
@@ -125,4 +148,19 @@ export class Checkpointer {
     const [oldest] = this.#kept;
     if (oldest !== undefined) await this.#options.onForgettable(oldest);
   }
+
+  /** Once more when room was made for it. */
+  async #store(payload: Uint8Array): Promise<{ seq: number }> {
+    const { store, makeRoom } = this.#options;
+    try {
+      return await store.write(payload);
+    } catch (thrown) {
+      if (!isFull(thrown) || makeRoom === undefined || !(await makeRoom())) throw thrown;
+      return store.write(payload);
+    }
+  }
+}
+
+function isFull(thrown: unknown): boolean {
+  return thrown instanceof MillraceError && thrown.code === 'DISK_FULL';
 }

@@ -15,6 +15,7 @@ import { loadPipeline } from '../dstream/load-pipeline.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import type { Disk, OpenedDisk } from '../wal/disk.ts';
 import { DiskThread } from '../wal/disk-thread.ts';
+import type { Shortage } from '../wal/shortage.ts';
 import { nodeDisk } from '../wal/node-disk.ts';
 import { Engine } from './engine.ts';
 import { spawnReceiverThread } from './executor-threads.ts';
@@ -71,6 +72,7 @@ export async function prepareRun(
       clock,
       events,
       onPoison: (error) => engine?.fail(error),
+      onShortage: (shortage) => engine?.noteDriverShortage(shortage),
     });
     const resolved = home?.options ?? resolveOptions(sources);
     engine = new Engine({
@@ -114,13 +116,14 @@ interface HomeServices {
   readonly clock: Clock;
   readonly events: EventBus;
   readonly onPoison: (error: Error) => void;
+  readonly onShortage: (shortage: Shortage | undefined) => void;
 }
 
 /** The checkpoint directory of a run, or none. */
 function openHomeOf(
   sources: OptionSources,
   graph: Graph,
-  { disk, clock, events, onPoison }: HomeServices,
+  { disk, clock, events, onPoison, onShortage }: HomeServices,
 ): Promise<Home | undefined> {
   const options = resolveOptions(sources);
   const { checkpointDir } = options;
@@ -145,5 +148,6 @@ function openHomeOf(
       return settled;
     },
     onPoison,
+    onShortage,
   });
 }

@@ -8,7 +8,7 @@ import { BlockArena } from '../blocks/block-arena.ts';
 import { formatBytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import type { CrashPlan } from '../core/crash-point.ts';
-import { MillraceError } from '../core/errors.ts';
+import { MillraceError, toError } from '../core/errors.ts';
 import type { EventBus } from '../core/events.ts';
 import type { BatchTimeMs, Lsn, StreamId } from '../core/ids.ts';
 import { uniqueId } from '../core/random.ts';
@@ -39,8 +39,9 @@ import {
 import type { Home } from './home-directory.ts';
 import { OutputRunner } from './output-runner.ts';
 import { ReceiverTracker } from './receiver-tracker.ts';
-import type { ReceiverPlace } from './receiver-tracker.ts';
+import type { ReceiverPlace, ReceiverTrackerOptions } from './receiver-tracker.ts';
 import { SourceIdClaims } from './source-id-claims.ts';
+import { SpaceWatch } from './space-watch.ts';
 import { TaskScheduler } from './task-scheduler.ts';
 import { emptyTrackerState } from './tracker-state.ts';
 import type { TrackedBatch } from './tracker-state.ts';
@@ -78,6 +79,7 @@ export interface EngineParts {
   readonly scheduler: BatchScheduler;
   readonly generator: BatchGenerator;
   readonly checkpointer: Checkpointer | undefined;
+  readonly space: SpaceWatch;
   /** Removes scratch files of the run. */
   readonly cleanUp: () => Promise<void>;
 }
@@ -91,13 +93,19 @@ interface Base {
   readonly arena: BlockArena;
   readonly memory: BlockMemory;
   readonly tracker: BlockTracker;
+  readonly space: SpaceWatch;
+  /** Receivers by executor. */
+  readonly places: readonly ReceiverPlace[][];
 }
 
 export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts {
   const { options, graph, clock, events, home } = input;
   const arena = BlockArena.create(options.memoryBytes);
-  const logs = { directory: home?.directory, lastLsn: home?.lastLsn ?? new Map<string, Lsn>() };
-  const memory = new BlockMemory(arena, logs);
+  const memory = new BlockMemory(arena, {
+    directory: home?.directory,
+    ...(home === undefined ? {} : { directoryOf: (log) => home.logs.directoryOf(log) }),
+    lastLsn: home?.lastLsn ?? new Map<string, Lsn>(),
+  });
   const witness = new SharedArrayBuffer(8);
   // The three refer to each other; each is used only after all are made.
   const claims: SourceIdClaims = new SourceIdClaims({
@@ -105,16 +113,23 @@ export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts 
     isCurrent: (life) => receivers.isCurrentLife(life),
     known: (streamId, key) => tracker.knownSourceId(streamId, key),
   });
+  const places = placeReceivers(graph, options.receiverExecutors);
+  const space: SpaceWatch = new SpaceWatch({
+    events,
+    receivers: places.map((ofOne) => ofOne.map(receiverName)),
+    onDriverHeld: (isHeld) => receivers.hold(isHeld),
+  });
   const tracker: BlockTracker = new BlockTracker(home?.appliedLsn ?? (0 as Lsn), {
     state: home?.state ?? emptyTrackerState(options.idempotencyKeysMax),
     log: witnessedLog(home?.driverLog ?? memoryLog(), witness),
     codec: msgpackCodec,
     isCurrent: (id) => receivers.isCurrent(id),
+    admit: () => space.admit(),
     onRegistered: (block) => {
       for (const { key } of block.sourceIds) claims.settle(block.blockId.streamId, key);
     },
   });
-  const base: Base = { input, hooks, arena, memory, tracker };
+  const base: Base = { input, hooks, arena, memory, tracker, space, places };
   const receivers: ReceiverTracker = buildReceivers(base, claims, witness);
   const scratch = home?.directory ?? tmpdir();
   const spillDirectory = join(scratch, `${SPILL_PREFIX}${uniqueId()}`);
@@ -136,13 +151,13 @@ export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts 
   });
   const checkpointer = home === undefined ? undefined : buildCheckpointer(base, home, receivers);
   const cleanUp = (): Promise<void> => input.disk.removeTree(spillDirectory);
-  return { tracker, receivers, memory, pool, scheduler, generator, checkpointer, cleanUp };
+  const parts = { tracker, receivers, memory, pool, scheduler, generator, checkpointer };
+  return { ...parts, space, cleanUp };
 }
 
 function buildReceivers(base: Base, claims: SourceIdClaims, witness: SharedArrayBuffer) {
-  const { input, arena, memory, tracker, hooks } = base;
+  const { input, arena, memory, tracker, space, places: executors, hooks } = base;
   const { options, graph, home } = input;
-  const executors = placeReceivers(graph, options.receiverExecutors);
   checkRoom(executors.flat().length, arena, options);
   return new ReceiverTracker({
     epoch: home?.manifest.epoch ?? 1,
@@ -165,8 +180,10 @@ function buildReceivers(base: Base, claims: SourceIdClaims, witness: SharedArray
     claims,
     arena,
     memory,
+    space,
     events: input.events,
     clock: input.clock,
+    moveLog: moveLogOf(input),
     onFatal: hooks.onFailed,
   });
 }
@@ -185,6 +202,10 @@ function checkRoom(
       `an extent of ${formatBytes(handle.extentBytes)} while others are on their way; give the ` +
       `pipeline at least ${formatBytes(Math.ceil(neededBytes))} or fewer receivers`,
   );
+}
+
+function receiverName({ streamId, receiverIndex }: ReceiverPlace): string {
+  return `${streamId}/${receiverIndex}`;
 }
 
 /** Spreads receivers round robin over executor threads. */
@@ -208,14 +229,14 @@ function placeReceivers(graph: Graph, wanted: number | undefined): readonly Rece
 function logOf({ input, tracker }: Base, executorIndex: number): Pick<ReceiverExecutorData, 'log'> {
   const { home, options } = input;
   if (home === undefined || options.durability === 'off') return {};
-  const name = home.logName(executorIndex);
+  const name = home.logs.nameOf(executorIndex);
   // After a thread's death, or in a log that was removed and comes back: above all that was
   // settled.
   const settledLsn = tracker.state.registeredLsn.get(name) ?? 0;
   const baseLsn = Math.max(home.nextLsn.get(name) ?? 1, settledLsn + 1) as Lsn;
   return {
     log: {
-      directory: join(home.directory, name),
+      directory: home.logs.directoryOf(name),
       name,
       lock: home.lock.file,
       logId: home.manifest.logId,
@@ -223,8 +244,23 @@ function logOf({ input, tracker }: Base, executorIndex: number): Pick<ReceiverEx
       baseLsn,
       segmentBytes: options.receiverSegmentBytes,
       durability: options.durability,
-      mode: home.mode,
+      // Another directory may not know direct writes.
+      mode: home.logs.isElsewhere(name) ? 'buffered' : home.mode,
     },
+  };
+}
+
+/** What a failed receiver log leads to. @returns `undefined`: the end of the engine. */
+function moveLogOf({ home }: EngineInput): ReceiverTrackerOptions['moveLog'] {
+  const { logs, quarantineDir, oldLogs } = home ?? {};
+  if (logs === undefined || quarantineDir === undefined) return undefined;
+  return async (executorIndex) => {
+    // Two disks that fail are no matter of this one log any more.
+    if (logs.hasMoved(executorIndex)) return undefined;
+    const failed = logs.nameOf(executorIndex);
+    const to = await logs.move(executorIndex, quarantineDir);
+    oldLogs?.add(failed);
+    return { from: logs.directoryOf(failed), to };
   };
 }
 
@@ -277,6 +313,8 @@ function buildCheckpointer(base: Base, home: Home, receivers: ReceiverTracker): 
     check: () => requireOwnManifest(home),
     takeSnapshot: () => takeSnapshot(base, home),
     onForgettable: (facts) => forget(base, home, { receivers, facts }),
+    // A checkpoint lets segments go, which is more room than the spare had.
+    makeRoom: () => home.driverLog.releaseSpare(),
     onFailed: hooks.onFailed,
   });
 }
@@ -302,7 +340,7 @@ function takeSnapshot({ input, tracker }: Base, home: Home): Snapshot {
 
 /** R8 and R9, after a checkpoint. */
 async function forget(
-  { tracker }: Base,
+  { input, tracker }: Base,
   home: Home,
   work: { readonly receivers: ReceiverTracker; readonly facts: Forgettable },
 ): Promise<void> {
@@ -312,28 +350,41 @@ async function forget(
     .reduce((latest, time) => Math.max(latest, time), 0);
   if (throughMs > state.cleanedThroughMs) await tracker.clean(throughMs as BatchTimeMs);
   const lowest = lowestNeededLsns(state);
-  await work.receivers.truncateLogs((index) => lowest.get(home.logName(index)));
+  await work.receivers.truncateLogs((index) => lowest.get(home.logs.nameOf(index)));
   const running = work.receivers.executorCount;
-  await removeOldLogs(home, { running, needed: neededLogs(state) });
+  await removeOldLogs(input, home, { running, needed: neededLogs(state) });
   await home.driverLog.truncateBefore((work.facts.appliedLsn + 1) as Lsn);
 }
 
 /** Logs that no executor of this run has are read until cleaned, then removed. The new name first:
  * a log that is half gone must not look like one that has lost something. */
 async function removeOldLogs(
+  { events }: EngineInput,
   home: Home,
   { running, needed }: { readonly running: number; readonly needed: ReadonlySet<string> },
 ): Promise<void> {
   const { disk } = home;
-  const names = Array.from({ length: running }, (_, index) => home.logName(index));
+  const names = Array.from({ length: running }, (_, index) => home.logs.nameOf(index));
   for (const name of home.oldLogs) {
     if (names.includes(name) || needed.has(name)) continue;
     home.oldLogs.delete(name);
-    const removed = join(home.directory, `${REMOVED_PREFIX}${name}`);
-    await disk.rename(join(home.directory, name), removed);
-    await disk.syncDirectory(home.directory);
-    await disk.removeTree(removed);
+    try {
+      await removeLog(disk, home, name);
+    } catch (error) {
+      if (!home.logs.hasFailed(name)) throw error;
+      // Its disk fails, which is known; the next start removes it.
+      const message = `${name} cannot be removed: ${toError(error).message}`;
+      events.emit({ type: 'warning', message });
+    }
   }
+}
+
+async function removeLog(disk: Disk, home: Home, name: string): Promise<void> {
+  if (home.logs.isElsewhere(name)) return home.logs.remove(name);
+  const removed = join(home.directory, `${REMOVED_PREFIX}${name}`);
+  await disk.rename(join(home.directory, name), removed);
+  await disk.syncDirectory(home.directory);
+  await disk.removeTree(removed);
 }
 
 /** Publishes the driver log's durable LSN, which receiver logs write down as witnesses. */

@@ -12,8 +12,10 @@ import type { Timer } from '../core/clock.ts';
 import { reached } from '../core/crash-point.ts';
 import { MillraceError, toError } from '../core/errors.ts';
 import type { StreamId } from '../core/ids.ts';
+import type { Shortage } from '../wal/shortage.ts';
 import { inputOptions } from '../dstream/input-options.ts';
 import type { ReceiverExecutorStats } from '../workers/protocol.ts';
+import type { Checkpointer } from './checkpointer.ts';
 import { buildParts } from './engine-parts.ts';
 import type { EngineInput, EngineParts } from './engine-parts.ts';
 import { compareThreads } from './thread-comparison.ts';
@@ -25,6 +27,8 @@ export interface EngineTotals {
   readonly batchCount: number;
   readonly unfinishedBatches: number;
   readonly queuedBlocks: number;
+  /** Receivers that take nothing, because a disk is full. */
+  readonly heldReceivers: number;
 }
 
 export class Engine {
@@ -58,7 +62,7 @@ export class Engine {
   }
 
   get totals(): EngineTotals {
-    const { tracker, scheduler } = this.#parts;
+    const { tracker, scheduler, space } = this.#parts;
     let queuedBlocks = 0;
     for (const queue of tracker.state.queues.values()) queuedBlocks += queue.length;
     return {
@@ -66,7 +70,12 @@ export class Engine {
       batchCount: this.#batchCount,
       unfinishedBatches: scheduler.unfinishedCount,
       queuedBlocks,
+      heldReceivers: space.heldReceivers.length,
     };
+  }
+
+  noteDriverShortage(shortage: Shortage | undefined): void {
+    this.#parts.space.ofDriverLog(shortage);
   }
 
   executorStats(): Promise<readonly ReceiverExecutorStats[]> {
@@ -105,7 +114,9 @@ export class Engine {
 
   /** R0, after all threads have shown that they mean the same pipeline. */
   async #open(): Promise<void> {
-    const { pool, receivers, checkpointer } = this.#parts;
+    const { pool, receivers, checkpointer, space } = this.#parts;
+    // Told before there was an engine to tell.
+    space.ofDriverLog(this.#input.home?.driverLog.shortage);
     const [answers] = await Promise.all([pool.hello(), receivers.open()]);
     compareThreads(this.#input.graph, answers);
     this.#throwIfEnding();
@@ -164,14 +175,28 @@ export class Engine {
     // Past the limit everything is being closed, and nothing may be begun any more.
     if (!this.#isClosing) await generator.stop(true);
     if (!this.#isClosing) await scheduler.drain();
-    if (!this.#isClosing && this.#failure === undefined) await checkpointer?.force();
+    if (!this.#isClosing && this.#failure === undefined) await this.#lastCheckpoint(checkpointer);
+  }
+
+  /** Without it the stop is as good: what was done since the one before is done again. */
+  async #lastCheckpoint(checkpointer: Checkpointer | undefined): Promise<void> {
+    try {
+      await checkpointer?.force();
+    } catch (error) {
+      if (!(error instanceof MillraceError) || error.code !== 'DISK_FULL') throw error;
+      const message = `no last checkpoint (${error.message}): the next start goes on from an older`;
+      this.#input.events.emit({ type: 'warning', message });
+    }
   }
 
   /** In reverse order of opening. Every part is closed, whatever the others say. */
   async #closeAll(isOrderly: boolean): Promise<void> {
     this.#isClosing = true;
-    const { receivers, generator, scheduler, checkpointer, pool, cleanUp } = this.#parts;
+    const { receivers, generator, scheduler, checkpointer, pool, space, cleanUp } = this.#parts;
     const steps: (() => unknown)[] = [
+      // Nobody makes room for what waits any more.
+      () => space.close(),
+      () => this.#input.home?.driverLog.giveUpWaiting(),
       () => generator.stop(false),
       () => (isOrderly ? receivers.close() : receivers.terminate()),
       // Ends running tasks; the batch they belong to runs again at the next start.

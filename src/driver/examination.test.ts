@@ -37,7 +37,7 @@ async function examine(disk: Disk, logId?: string): Promise<Examination> {
   return examineDirectory({
     disk,
     directory: HOME,
-    ...(logId === undefined ? {} : { logId }),
+    ...(logId === undefined ? {} : { manifest: { logId, pipelineName: 'p', epoch: 1 } }),
     store,
     codec: msgpackCodec,
     events: new EventBus(),

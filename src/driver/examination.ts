@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { readBlockMeta } from '../blocks/block-layout.ts';
 import type { BlockMeta } from '../blocks/block-layout.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import type { Manifest } from '../checkpoint/manifest.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { EventBus } from '../core/events.ts';
 import type { Lsn } from '../core/ids.ts';
@@ -37,6 +38,12 @@ import type { TrackerState } from './tracker-state.ts';
 
 const DRIVER_LOG = 'driver-log';
 const RECEIVER_LOG = /^receiver-log-\d+(\.\d+)?$/;
+
+/** A log by its name in block positions. */
+interface PlacedLog {
+  readonly name: string;
+  readonly path: string;
+}
 
 /** A durable block that the driver log does not know. */
 export interface Orphan {
@@ -67,8 +74,9 @@ export interface Examination {
 export interface ExaminationInput {
   readonly disk: Disk;
   readonly directory: string;
-  /** Of MANIFEST, where there is one: every log has to have it. */
-  readonly logId?: string;
+  /** Where there is one: every log has to have its id, and those that it names elsewhere have to
+   * be there. */
+  readonly manifest?: Manifest;
   readonly store: CheckpointStore;
   readonly codec: Codec;
   readonly events: EventBus;
@@ -78,12 +86,13 @@ export interface ExaminationInput {
 /** @throws {MillraceError} WAL_CORRUPT with every damaged range of every log; CHECKPOINT_CORRUPT;
  *   FORMAT_UNKNOWN. Nothing was changed then. */
 export async function examineDirectory(input: ExaminationInput): Promise<Examination> {
-  await refuseForeignLogs(input);
+  const logs = await placedLogs(input);
+  await refuseForeignLogs(input, logs);
   const checkpoint = await loadCheckpoint(input);
   const state = checkpoint?.state ?? emptyTrackerState(input.sourceIdsMax);
   const driver = await replayDriverLog(input, state, checkpoint);
   const known = new KnownBlocks(state);
-  const scans = await scanReceiverLogs(input, state, known);
+  const scans = await scanReceiverLogs(input, logs, { state, known });
   const { driverLog, receiverLogs } = judgeAll({ input, state, checkpoint, driver, scans });
   refuseProblems([
     ...driverProblems(driverLog, driver, checkpoint),
@@ -101,10 +110,13 @@ export async function examineDirectory(input: ExaminationInput): Promise<Examina
 }
 
 /** A log that was copied here from elsewhere says nothing about the others, sound as it may be. */
-async function refuseForeignLogs({ disk, directory, logId }: ExaminationInput): Promise<void> {
+async function refuseForeignLogs(
+  { disk, manifest }: ExaminationInput,
+  logs: readonly PlacedLog[],
+): Promise<void> {
+  const logId = manifest?.logId;
   const foreign: Problem[] = [];
-  for (const name of await logNames(disk, directory)) {
-    const path = join(directory, name);
+  for (const { path } of logs) {
     const found = (await findLiveSegments(disk, path)).logId;
     if (logId === undefined || found === undefined || found === logId) continue;
     const message = `${path} belongs to another checkpoint directory (log ${found}, not ${logId})`;
@@ -113,9 +125,26 @@ async function refuseForeignLogs({ disk, directory, logId }: ExaminationInput): 
   refuseProblems(foreign);
 }
 
-async function logNames(disk: Disk, directory: string): Promise<readonly string[]> {
+/** Those in the checkpoint directory, and those that MANIFEST names elsewhere. */
+async function placedLogs({
+  disk,
+  directory,
+  manifest,
+}: ExaminationInput): Promise<readonly PlacedLog[]> {
   const names = (await disk.list(directory)) ?? [];
-  return names.filter((name) => name === DRIVER_LOG || RECEIVER_LOG.test(name));
+  const here = names
+    .filter((name) => name === DRIVER_LOG || RECEIVER_LOG.test(name))
+    .map((name) => ({ name, path: join(directory, name) }));
+  const elsewhere: PlacedLog[] = [];
+  const missing: Problem[] = [];
+  for (const { log, directory: path } of manifest?.quarantined ?? []) {
+    if ((await disk.list(path)) === undefined) {
+      const message = `the log ${path} is missing, which MANIFEST names: is its disk mounted?`;
+      missing.push({ message, details: { directory: path } });
+    } else elsewhere.push({ name: log, path });
+  }
+  refuseProblems(missing);
+  return [...here, ...elsewhere];
 }
 
 async function loadCheckpoint(input: ExaminationInput): Promise<CheckpointContent | undefined> {
@@ -164,24 +193,23 @@ interface ReceiverScan {
 }
 
 async function scanReceiverLogs(
-  input: ExaminationInput,
-  state: TrackerState,
-  known: KnownBlocks,
+  { disk, codec }: ExaminationInput,
+  placed: readonly PlacedLog[],
+  { state, known }: { readonly state: TrackerState; readonly known: KnownBlocks },
 ): Promise<ReceiverScan[]> {
   const logs: ReceiverScan[] = [];
-  for (const name of await logNames(input.disk, input.directory)) {
+  for (const { name, path: directory } of placed) {
     if (name === DRIVER_LOG) continue;
-    const directory = join(input.directory, name);
     const orphans: Orphan[] = [];
     const problems: Problem[] = [];
     const blocks = known.of(name);
     // At or below this LSN a block is registered, refused or cleaned: in no case an orphan.
     const decidedLsn = state.registeredLsn.get(name) ?? 0;
-    const scan = await scanLog(input.disk, directory, (record, payload) => {
+    const scan = await scanLog(disk, directory, (record, payload) => {
       blocks.found(record);
       if (record.lsn <= decidedLsn) return;
       try {
-        orphans.push({ log: name, record, meta: readBlockMeta(payload, input.codec) });
+        orphans.push({ log: name, record, meta: readBlockMeta(payload, codec) });
       } catch (thrown) {
         problems.push(malformedRecord(record, thrown));
       }

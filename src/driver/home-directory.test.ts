@@ -63,7 +63,7 @@ async function start(): Promise<{ run: HomeRun<RunPlace>; opened: Home }> {
       ...place,
       epoch: manifest.epoch,
       logId: manifest.logId,
-      logName: opened.logName(0),
+      logName: opened.logs.nameOf(0),
       examination: { state },
       recovered: { appliedLsn, driverLog, nextLsn },
     },
@@ -198,5 +198,61 @@ describe('a directory that another process has taken', () => {
     const opened = await open();
     await disk.unlink(join(directory, 'MANIFEST'));
     await expect(requireOwnManifest(opened)).rejects.toMatchObject(LOST);
+  });
+});
+
+describe('a log elsewhere', () => {
+  const ELSEWHERE = '/other-disk';
+
+  async function openWith(quarantineDir: string): Promise<Home> {
+    const module = { name: 'p', onWalFailure: 'quarantine', quarantineDir } as const;
+    const options = resolveOptions({ module });
+    home = await openHome({
+      disk: disk.attach(),
+      clock: new ManualClock(),
+      codec: msgpackCodec,
+      events: new EventBus(),
+      directory,
+      options,
+      accept: () => options,
+      onPoison: () => {},
+    });
+    return home;
+  }
+
+  it('is found by the next start, which writes in the checkpoint directory again', async () => {
+    const first = await openWith(ELSEWHERE);
+    const path = await first.logs.move(0, ELSEWHERE);
+    await die(() => disk.kill());
+    const second = await open();
+    expect([...second.oldLogs]).toEqual(['receiver-log-0.1q']);
+    expect(second.logs.directoryOf('receiver-log-0.1q')).toBe(path);
+    expect(second.logs.nameOf(0)).toBe('receiver-log-0');
+  });
+
+  it('that is not there refuses the start: its disk may not be mounted', async () => {
+    const first = await openWith(ELSEWHERE);
+    const path = await first.logs.move(0, ELSEWHERE);
+    await die(() => disk.kill());
+    await disk.removeTree(path);
+    await expect(open()).rejects.toMatchObject({
+      code: 'WAL_CORRUPT',
+      message: expect.stringContaining(`${path} is missing`) as string,
+    });
+  });
+
+  it('that an interrupted removal has left goes at the next start', async () => {
+    const first = await openWith(ELSEWHERE);
+    const left = join(ELSEWHERE, first.manifest.logId, 'receiver-log-0.1q');
+    await disk.makeDirectory(left);
+    await die(() => disk.kill());
+    await openWith(ELSEWHERE);
+    expect(await disk.list(left)).toBeUndefined();
+  });
+
+  it('has to be outside of the checkpoint directory', async () => {
+    await expect(openWith(join(directory, 'q'))).rejects.toMatchObject({
+      code: 'OPTIONS_INVALID',
+    });
   });
 });

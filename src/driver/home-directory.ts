@@ -2,10 +2,11 @@
  *
  * Owns the lock, MANIFEST, the checkpoint store and the driver log; gives the engine what it needs
  * to go on. "Fresh" means: no MANIFEST. Layout: LOCK, MANIFEST, driver-log/, receiver-log-<n>/,
- * checkpoints/. @module */
-import { join } from 'node:path';
+ * checkpoints/; receiver logs that failed may go on in another directory (log-places.ts).
+ * @module */
+import { join, resolve } from 'node:path';
 import { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
-import { MANIFEST_FORMAT_VERSION, readManifest } from '../checkpoint/manifest.ts';
+import { readManifest } from '../checkpoint/manifest.ts';
 import type { Manifest } from '../checkpoint/manifest.ts';
 import type { Clock } from '../core/clock.ts';
 import { MillraceError, toError } from '../core/errors.ts';
@@ -16,6 +17,7 @@ import type { ResolvedOptions } from '../core/options.ts';
 import type { Codec } from '../serde/codec.ts';
 import type { Disk, WriteMode } from '../wal/disk.ts';
 import { ownedDisk } from '../wal/owned-disk.ts';
+import type { Shortage } from '../wal/shortage.ts';
 import type { WriteAheadLog } from '../wal/write-ahead-log.ts';
 import type { CheckpointContent } from './checkpoint-content.ts';
 import { lockDirectory } from './directory-lock.ts';
@@ -23,7 +25,9 @@ import type { DirectoryLock } from './directory-lock.ts';
 import { examineDirectory } from './examination.ts';
 import { refuseForeignContent } from './foreign-content.ts';
 import type { Examination } from './examination.ts';
+import { LogPlaces } from './log-places.ts';
 import { recoverDirectory } from './recovery.ts';
+import { makeStartRoom } from './start-room.ts';
 import type { TrackerState } from './tracker-state.ts';
 
 /** Checkpoints that stay on disk: the newest, and one to fall back to. */
@@ -48,6 +52,8 @@ export interface HomeInput {
    * goes by, now that the checkpoint's own options are known. */
   readonly accept: (checkpoint: CheckpointContent | undefined) => ResolvedOptions;
   readonly onPoison: (error: Error) => void;
+  /** The driver log has no room for its next segment; `undefined`: it has again. */
+  readonly onShortage?: (shortage: Shortage | undefined) => void;
 }
 
 export interface Home {
@@ -68,8 +74,10 @@ export interface Home {
   readonly lastLsn: ReadonlyMap<string, Lsn>;
   /** Receiver logs that recovery found, less those that were removed since. */
   readonly oldLogs: Set<string>;
-  /** Name of the log of a receiver executor of this run. */
-  readonly logName: (executorIndex: number) => string;
+  /** Names and places of receiver logs. */
+  readonly logs: LogPlaces;
+  /** Absolute; where receiver logs go on when they fail, if they are to. */
+  readonly quarantineDir: string | undefined;
 }
 
 /** @throws {MillraceError} DIRECTORY_LOCKED, CHECKPOINT_MISMATCH, WAL_CORRUPT, CHECKPOINT_CORRUPT,
@@ -114,7 +122,7 @@ async function openLocked(input: HomeInput, lock: DirectoryLock): Promise<Home> 
   const examination = await examineDirectory({
     disk,
     directory,
-    ...(previous === undefined ? {} : { logId: previous.logId }),
+    ...(previous === undefined ? {} : { manifest: previous }),
     store,
     codec,
     events,
@@ -122,19 +130,22 @@ async function openLocked(input: HomeInput, lock: DirectoryLock): Promise<Home> 
   });
   if (previous === undefined) refuseLostManifest(directory, examination);
   const options = input.accept(examination.checkpoint);
+  await makeStartRoom({ disk, directory, ...segmentsOf(options) }, examination);
   const mode = (await disk.supportsDirect(directory)) ? 'direct' : 'buffered';
   const recovered = await recoverDirectory(
     {
       ...input,
       manifest,
       mode,
-      driverSegmentBytes: options.driverSegmentBytes,
-      receiverSegmentBytes: options.receiverSegmentBytes,
+      ...segmentsOf(options),
       onDriverPoison: input.onPoison,
+      onDriverShortage: input.onShortage ?? (() => {}),
     },
     examination,
   );
   await removeScratch(input);
+  const quarantineDir = await prepareQuarantine(input, manifest, options);
+  const firstName = logNames(examination, manifest.epoch);
   if (previous !== undefined) report(events, examination, recovered);
   return {
     directory,
@@ -150,7 +161,8 @@ async function openLocked(input: HomeInput, lock: DirectoryLock): Promise<Home> 
     nextLsn: recovered.nextLsn,
     lastLsn: new Map(examination.receiverLogs.map(({ name, scan }) => [name, scan.lastLsn])),
     oldLogs: new Set(examination.receiverLogs.map(({ name }) => name)),
-    logName: logNames(examination, manifest.epoch),
+    logs: new LogPlaces({ disk, directory, manifest, firstName }),
+    quarantineDir,
   };
 }
 
@@ -172,6 +184,10 @@ export async function requireOwnManifest(home: Home): Promise<void> {
   );
 }
 
+function segmentsOf({ driverSegmentBytes, receiverSegmentBytes }: ResolvedOptions) {
+  return { driverSegmentBytes, receiverSegmentBytes };
+}
+
 /** What a killed run spilled, or had begun to remove, is of no use to this one. */
 async function removeScratch({ disk, directory }: HomeInput): Promise<void> {
   for (const name of (await disk.list(directory)) ?? []) {
@@ -180,15 +196,42 @@ async function removeScratch({ disk, directory }: HomeInput): Promise<void> {
   }
 }
 
+/** Whoever would need it when a disk has failed has to know now that it works. What an interrupted
+ * removal left in it goes.
+ * @throws {MillraceError} DISK_FAILED. */
+async function prepareQuarantine(
+  { disk, directory }: HomeInput,
+  manifest: Manifest,
+  { onWalFailure, quarantineDir }: ResolvedOptions,
+): Promise<string | undefined> {
+  if (onWalFailure !== 'quarantine' || quarantineDir === undefined) return undefined;
+  const path = resolve(quarantineDir);
+  if (`${path}/`.startsWith(`${directory}/`)) {
+    throw new MillraceError(
+      'OPTIONS_INVALID',
+      `quarantineDir ${path} lies in the checkpoint directory: it has to be on another disk`,
+    );
+  }
+  const own = join(path, manifest.logId);
+  await disk.makeDirectory(own);
+  const kept = new Set(manifest.quarantined?.map((place) => place.directory));
+  for (const name of (await disk.list(own)) ?? []) {
+    if (!kept.has(join(own, name))) await disk.removeTree(join(own, name));
+  }
+  return path;
+}
+
 /** `receiver-log-<n>`, and `receiver-log-<n>.<epoch>` once a log of the `flush` level has lost its
  * registered end with the page cache: the LSNs that it lost must not come again, and a log with a
  * gap would look damaged. The old one is read until its blocks are cleaned. */
-function logNames({ receiverLogs, state }: Examination, epoch: number): Home['logName'] {
+function logNames(
+  { receiverLogs, state }: Examination,
+  epoch: number,
+): (executorIndex: number) => string {
+  // What went on elsewhere is read, and not written any more.
+  const here = receiverLogs.filter(({ name }) => !name.endsWith('q'));
   const isShort = new Map(
-    receiverLogs.map(({ name, scan }) => [
-      name,
-      scan.lastLsn < (state.registeredLsn.get(name) ?? 0),
-    ]),
+    here.map(({ name, scan }) => [name, scan.lastLsn < (state.registeredLsn.get(name) ?? 0)]),
   );
   return (executorIndex) => {
     const plain = `receiver-log-${executorIndex}`;
@@ -231,10 +274,10 @@ function refuseLostManifest(
 
 function nextManifest(previous: Manifest | undefined, pipelineName: string): Manifest {
   return {
-    formatVersion: MANIFEST_FORMAT_VERSION,
     logId: previous?.logId ?? uniqueId(),
     pipelineName,
     epoch: (previous?.epoch ?? 0) + 1,
+    ...(previous?.quarantined === undefined ? {} : { quarantined: previous.quarantined }),
   };
 }
 

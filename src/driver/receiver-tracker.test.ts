@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { LINES, blockOf, queued, sourceId } from '../../test/support/block-samples.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
+import { FakeExecutor, GRAPH } from '../../test/support/fake-executor.ts';
 import { settle } from '../../test/support/receiver-side.ts';
 import { BlockArena } from '../blocks/block-arena.ts';
 import type { BlockInfo } from '../blocks/block-ref.ts';
@@ -9,95 +10,20 @@ import { MillraceError } from '../core/errors.ts';
 import { EventBus } from '../core/events.ts';
 import type { EngineEvent } from '../core/events.ts';
 import type { Lsn, StreamId } from '../core/ids.ts';
-import type { NodeDescription } from '../dstream/graph.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import { toWireError } from '../serde/wire-error.ts';
-import type {
-  AddOutcome,
-  BlockAnnouncement,
-  DriverCallbacks,
-  ReceiverExecutorApi,
-  ReceiverExecutorData,
-  ReceiverLife,
-} from '../workers/protocol.ts';
+import type { BlockAnnouncement, ReceiverLife } from '../workers/protocol.ts';
 import { BlockMemory } from './block-memory.ts';
 import { BlockTracker } from './block-tracker.ts';
-import type { ReceiverExecutorHandle } from './executor-threads.ts';
 import { ReceiverTracker } from './receiver-tracker.ts';
-import type { ReceiverPlace } from './receiver-tracker.ts';
+import type { MoveLog, ReceiverPlace } from './receiver-tracker.ts';
 import { SourceIdClaims } from './source-id-claims.ts';
+import { SpaceWatch } from './space-watch.ts';
 import { emptyTrackerState } from './tracker-state.ts';
 
 const EPOCH = 4;
 const RESPAWN_MS = 500;
-const GRAPH: NodeDescription[] = [
-  { id: LINES, kind: 'socketTextStream', parents: [], options: {} },
-];
 const OTHER = 'other' as StreamId;
-
-/** A receiver executor without a thread: the test speaks for it. */
-class FakeExecutor implements ReceiverExecutorHandle {
-  readonly data: ReceiverExecutorData;
-  readonly lives: ReceiverLife[] = [];
-  readonly truncations: number[] = [];
-  readonly exited: Promise<Error>;
-  graph: readonly NodeDescription[] = GRAPH;
-  isClosed = false;
-  isTerminated = false;
-  lastAnnouncementSeq = 0;
-  #callbacks: DriverCallbacks | undefined;
-  #death: Error | undefined;
-  #exit: (cause: Error) => void = () => {};
-
-  constructor(data: ReceiverExecutorData) {
-    this.data = data;
-    this.exited = new Promise((resolve) => (this.#exit = resolve));
-  }
-
-  /** The driver's end. */
-  get driver(): DriverCallbacks {
-    if (this.#callbacks === undefined) throw new Error('not open');
-    return this.#callbacks;
-  }
-
-  get life(): ReceiverLife {
-    const life = this.lives.at(-1);
-    if (life === undefined) throw new Error('no receiver was started');
-    return life;
-  }
-
-  readonly api: ReceiverExecutorApi = {
-    load: () => this.#answer(() => ({ nodes: this.graph, graphHash: 'g' })),
-    open: (callbacks) => this.#answer(() => void (this.#callbacks = callbacks)),
-    startReceiver: (life) => this.#answer(() => void this.lives.push(life)),
-    stopReceivers: () => this.#answer(() => ({ lastAnnouncementSeq: this.lastAnnouncementSeq })),
-    truncateLog: (lsn) => this.#answer(() => this.truncations.push(lsn)),
-    stats: () => this.#answer(() => ({ recordCount: 0, blockCount: 0, inFlightBytes: 0 })),
-    close: () => this.#answer(() => void (this.isClosed = true)),
-  };
-
-  terminate(): Promise<void> {
-    this.isTerminated = true;
-    return Promise.resolve();
-  }
-
-  /** The thread ends. What it has posted may still arrive. */
-  die(): void {
-    this.#death = new MillraceError('EXECUTOR_DIED', 'exited with code 1');
-    this.#exit(this.#death);
-  }
-
-  announce(...blocks: BlockAnnouncement[]): Promise<readonly AddOutcome[]> {
-    this.lastAnnouncementSeq += 1;
-    return this.driver.announce({ seq: this.lastAnnouncementSeq, blocks });
-  }
-
-  async #answer<R>(work: () => R): Promise<R> {
-    await Promise.resolve();
-    if (this.#death !== undefined) throw this.#death;
-    return work();
-  }
-}
 
 let clock: ManualClock;
 let arena: BlockArena;
@@ -108,6 +34,8 @@ let receivers: ReceiverTracker;
 let executors: FakeExecutor[];
 let events: EngineEvent[];
 let fatal: Error[];
+let space: SpaceWatch;
+let moveLog: MoveLog | undefined;
 /** Called when an executor is made. */
 let onSpawn: (executor: FakeExecutor) => void;
 /** What the driver log waits for. */
@@ -128,6 +56,7 @@ function setUp(places: ReceiverPlace[][]): void {
   executors = [];
   events = [];
   fatal = [];
+  moveLog = undefined;
   onSpawn = () => {};
   appended = Promise.resolve();
   const bus = new EventBus();
@@ -153,6 +82,11 @@ function setUp(places: ReceiverPlace[][]): void {
       for (const { key } of block.sourceIds) claims.settle(block.blockId.streamId, key);
     },
   });
+  space = new SpaceWatch({
+    events: bus,
+    receivers: places.map((ofOne) => ofOne.map(({ streamId }) => `${streamId}/0`)),
+    onDriverHeld: (isHeld) => receivers.hold(isHeld),
+  });
   receivers = new ReceiverTracker({
     epoch: EPOCH,
     executors: places,
@@ -177,6 +111,8 @@ function setUp(places: ReceiverPlace[][]): void {
     claims,
     arena,
     memory,
+    space,
+    moveLog: async (index) => moveLog?.(index),
     events: bus,
     clock,
     onFatal: (error) => fatal.push(error),
@@ -571,9 +507,96 @@ it('all have ended when each has said so', async () => {
   expect(receivers.hasEnded).toBe(true);
 });
 
-it('a poisoned log ends the engine', async () => {
-  await start();
+describe('a poisoned log', () => {
   const wire = { name: 'MillraceError', message: 'a sync failed', code: 'WAL_POISONED' };
-  await executor().driver.logPoisoned(wire);
-  expect(fatal[0]).toMatchObject({ code: 'WAL_POISONED', message: 'a sync failed' });
+  const places = { from: '/the-home/receiver-log-0', to: '/other/receiver-log-0.4q' };
+
+  it('ends the engine', async () => {
+    await start();
+    await executor().driver.logPoisoned(wire);
+    expect(fatal[0]).toMatchObject({ code: 'WAL_POISONED', message: 'a sync failed' });
+  });
+
+  it('is replaced, when there is another: new thread, new lives, old blocks live on', async () => {
+    await start();
+    const old = executor();
+    const kept = blockIn(old, 0);
+    await old.announce(kept);
+    const late = blockIn(old, 1);
+    const steps: string[] = [];
+    moveLog = async () => {
+      steps.push(`moved, thread alive: ${!old.isTerminated}, threads: ${executors.length}`);
+      return places;
+    };
+    await old.driver.logPoisoned(wire);
+    expect(steps).toEqual(['moved, thread alive: true, threads: 1']);
+    expect(executors).toHaveLength(2);
+    expect(executor().life.incarnation).toEqual({ epoch: EPOCH, n: 2 });
+    expect(await old.announce(late)).toEqual([
+      { kind: 'refused', reason: 'it belongs to an earlier life of its receiver' },
+    ]);
+    expect(queued(blocks.state)).toHaveLength(1);
+    expect(events).toContainEqual({
+      type: 'log-quarantined',
+      receivers: ['lines/0'],
+      error: 'a sync failed',
+      ...places,
+    });
+    expect(events.filter(({ type }) => type === 'executor-died')).toEqual([]);
+  });
+
+  it('gives its receivers no new life in the old thread', async () => {
+    await start();
+    const old = executor();
+    let isKnown = (): void => {};
+    moveLog = async () => {
+      await new Promise<void>((resolve) => (isKnown = resolve));
+      return places;
+    };
+    const moving = old.driver.logPoisoned(wire);
+    await settle();
+    await expect(old.driver.renewLife(old.life)).rejects.toMatchObject({
+      code: 'RECEIVER_STOPPED',
+    });
+    isKnown();
+    await moving;
+    expect(executor().life.incarnation.n).toBe(2);
+  });
+
+  it('ends the engine when no other log can be had', async () => {
+    await start();
+    moveLog = () => Promise.reject(new Error('MANIFEST cannot be written'));
+    await executor().driver.logPoisoned(wire);
+    expect(fatal[0]).toMatchObject({ code: 'WAL_POISONED' });
+    expect(fatal[0]?.message).toContain('MANIFEST cannot be written');
+  });
+
+  it('that answers a cleaning is no failure of the cleaning', async () => {
+    await start();
+    executor().truncationFailure = new MillraceError('WAL_POISONED', 'a sync failed');
+    await receivers.truncateLogs(() => 5 as Lsn);
+    expect(fatal).toEqual([]);
+  });
+});
+
+describe('a full disk', () => {
+  const short = { directory: '/the-home/log', wantedBytes: 64, missingBytes: 10 };
+
+  it('holds receivers back, also those of a new thread', async () => {
+    await start();
+    await executor().driver.logShortage(short); // forgotten with the thread
+    expect(space.heldReceivers).toEqual(['lines/0']);
+    space.ofDriverLog(short);
+    await settle();
+    expect(executor(0).holds).toEqual([true]);
+    executor(0).die();
+    await settle();
+    clock.advance(RESPAWN_MS);
+    await settle();
+    expect(executor(1).holds).toEqual([true]);
+    space.ofDriverLog(undefined);
+    expect(space.heldReceivers).toEqual([]);
+    await settle();
+    expect(executor(1).holds).toEqual([true, false]);
+  });
 });

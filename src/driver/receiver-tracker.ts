@@ -9,7 +9,7 @@
 import { present } from '../core/assert.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import { reached } from '../core/crash-point.ts';
-import { MillraceError } from '../core/errors.ts';
+import { MillraceError, toError } from '../core/errors.ts';
 import type { EventBus } from '../core/events.ts';
 import { compareIncarnations, receiverKey } from '../core/ids.ts';
 import type { BlockId, Lsn, StreamId } from '../core/ids.ts';
@@ -31,6 +31,7 @@ import type { BlockMemory } from './block-memory.ts';
 import type { BlockTracker } from './block-tracker.ts';
 import type { ReceiverExecutorHandle, SpawnReceiverExecutor } from './executor-threads.ts';
 import type { SourceIdClaims } from './source-id-claims.ts';
+import type { SpaceWatch } from './space-watch.ts';
 import type { BlockArena } from '../blocks/block-arena.ts';
 
 /** One receiver to run. */
@@ -52,11 +53,19 @@ export interface ReceiverTrackerOptions {
   readonly claims: SourceIdClaims;
   readonly arena: BlockArena;
   readonly memory: BlockMemory;
+  readonly space: SpaceWatch;
   readonly events: EventBus;
   readonly clock: Clock;
+  /** Gives an executor whose log has failed a fresh one elsewhere, known to the next start when it
+   * resolves. `undefined`, also as the answer: the engine ends. */
+  readonly moveLog?: MoveLog | undefined;
   /** The engine must end: a log is poisoned, or receivers cannot run. */
   readonly onFatal: (error: Error) => void;
 }
+
+export type MoveLog = (
+  executorIndex: number,
+) => Promise<{ readonly from: string; readonly to: string } | undefined>;
 
 interface Executor {
   readonly index: number;
@@ -68,6 +77,8 @@ interface Executor {
   readonly adds: Set<Promise<unknown>>;
   lastAnnouncementSeq: number;
   announced: (() => void)[];
+  /** Its log has failed, and it is being replaced. */
+  isRetired: boolean;
 }
 
 const RESPAWN_DELAY_MS = 500;
@@ -187,9 +198,17 @@ export class ReceiverTracker {
       [...this.#executors.values()].map(async ({ index, handle }) => {
         const lsn = lowLsnOf(index);
         // The log of a thread that died waits for the next round, when its successor has it.
-        if (lsn !== undefined) await unlessDied(handle.api.truncateLog(lsn));
+        if (lsn !== undefined) await unlessDied(unlessPoisoned(handle.api.truncateLog(lsn)));
       }),
     );
+  }
+
+  /** The driver's disk is full, or has room again: all receivers are held back, or no more. */
+  hold(isHeld: boolean): void {
+    for (const { handle } of this.#executors.values()) {
+      // A thread that dies is replaced, and its successor is told when it opens.
+      unlessDied(handle.api.hold(isHeld)).catch(this.#options.onFatal);
+    }
   }
 
   stats(): Promise<readonly ReceiverExecutorStats[]> {
@@ -197,7 +216,7 @@ export class ReceiverTracker {
   }
 
   async #openExecutor(index: number): Promise<Executor> {
-    const { spawn, executorData, executors, graph, clock } = this.#options;
+    const { spawn, executorData, executors, graph, clock, space } = this.#options;
     const arenaOwner = this.#nextOwner;
     this.#nextOwner += 1;
     const executor: Executor = {
@@ -209,6 +228,7 @@ export class ReceiverTracker {
       adds: new Set(),
       lastAnnouncementSeq: 0,
       announced: [],
+      isRetired: false,
     };
     this.#executors.set(index, executor);
     void executor.handle.exited.then((cause) => this.#onExit(executor, cause));
@@ -221,6 +241,7 @@ export class ReceiverTracker {
       );
     }
     await executor.handle.api.open(callbackObject(this.#callbacks(executor)));
+    if (space.isDriverHeld) await executor.handle.api.hold(true);
     return executor;
   }
 
@@ -248,14 +269,18 @@ export class ReceiverTracker {
   }
 
   #callbacks(executor: Executor): DriverCallbacks {
-    const { claims, onFatal } = this.#options;
+    const { claims, space } = this.#options;
     return {
       announce: (batch) => this.#announce(executor, batch),
       claim: (life, key, digest) => claims.claim(life, key, digest),
       releaseClaim: async (life, key) => claims.settle(life.streamId, key),
       renewLife: (life) => this.#renew(executor, life),
       receiverEvent: async (life, event) => this.#onEvent(life, event),
-      logPoisoned: async (error) => onFatal(fromWireError(error)),
+      logPoisoned: (error) => this.#onPoisoned(executor, fromWireError(error)),
+      logShortage: async (shortage) => {
+        if (this.#executors.get(executor.index) === executor)
+          space.ofReceiverLog(executor.index, shortage ?? undefined);
+      },
     };
   }
 
@@ -282,8 +307,8 @@ export class ReceiverTracker {
 
   /** In place: the executor has settled all stores of the old life before it asks. */
   async #renew(executor: Executor, life: ReceiverLife): Promise<ReceiverLife> {
-    if (this.#state !== 'running') {
-      throw new MillraceError('RECEIVER_STOPPED', 'the engine is stopping');
+    if (this.#state !== 'running' || executor.isRetired) {
+      throw new MillraceError('RECEIVER_STOPPED', 'the engine, or this thread, is stopping');
     }
     await Promise.allSettled(executor.adds);
     this.#releaseClaims([life]);
@@ -292,16 +317,12 @@ export class ReceiverTracker {
 
   /** A thread is gone. Its announced blocks stay; what it held besides is given back. */
   async #onExit(executor: Executor, cause: Error): Promise<void> {
-    const { arena, memory, events, clock } = this.#options;
+    const { events, clock } = this.#options;
     // Before the first start, and while stopping, whoever waits for the thread is told.
-    if (this.#state !== 'running') return;
+    if (this.#state !== 'running' || executor.isRetired) return;
     const name = `receiver executor ${executor.index}`;
     events.emit({ type: 'executor-died', executor: name, error: withCause(cause) });
-    // First: what it announced last may still arrive, and its memory is about to be given back.
-    for (const place of executor.places) this.#lives.delete(placeKey(place));
-    await Promise.allSettled(executor.adds);
-    this.#releaseClaims(executor.places);
-    arena.reclaim(executor.arenaOwner, memory.references());
+    await this.#bury(executor);
     const livedMs = clock.monotonicMs() - executor.spawnedMs;
     const tries = livedMs >= RESPAWN_RESET_MS ? 0 : (this.#respawns.get(executor.index) ?? 0);
     this.#respawns.set(executor.index, tries + 1);
@@ -311,6 +332,46 @@ export class ReceiverTracker {
       void this.#respawn(executor.index);
     });
     this.#timers.add(timer);
+  }
+
+  /** The log of a thread has failed: what was acknowledged stays in it, and a new thread with a
+   * fresh log takes over its receivers, in new lives. */
+  async #onPoisoned(executor: Executor, error: Error): Promise<void> {
+    const { moveLog, events, onFatal } = this.#options;
+    if (executor.isRetired) return;
+    if (this.#state !== 'running' || moveLog === undefined) return onFatal(error);
+    executor.isRetired = true;
+    try {
+      // Clients in flight are told that they have to send again, as at the end of an engine.
+      await this.#inTime(executor.handle.api.stopReceivers());
+      const moved = await moveLog(executor.index);
+      if (moved === undefined) return onFatal(error);
+      await executor.handle.terminate();
+      await executor.handle.exited;
+      await this.#bury(executor);
+      const receivers = executor.places.map(placeKey);
+      events.emit({ type: 'log-quarantined', receivers, error: error.message, ...moved });
+      await this.#respawn(executor.index);
+    } catch (cause) {
+      onFatal(
+        new MillraceError(
+          'WAL_POISONED',
+          `${error.message}. No other log: ${toError(cause).message}`,
+          { cause },
+        ),
+      );
+    }
+  }
+
+  /** After a thread's exit. */
+  async #bury(executor: Executor): Promise<void> {
+    const { arena, memory, space } = this.#options;
+    space.ofReceiverLog(executor.index, undefined); // its successor finds out for itself
+    // First: what it announced last may still arrive, and its memory is about to be given back.
+    for (const place of executor.places) this.#lives.delete(placeKey(place));
+    await Promise.allSettled(executor.adds);
+    this.#releaseClaims(executor.places);
+    arena.reclaim(executor.arenaOwner, memory.references());
   }
 
   async #respawn(index: number): Promise<void> {
@@ -391,6 +452,16 @@ function withCause({ message, cause }: Error): string {
 async function announcedThrough(executor: Executor, seq: number): Promise<void> {
   while (executor.lastAnnouncementSeq < seq) {
     await new Promise<void>((resolve) => executor.announced.push(resolve));
+  }
+}
+
+/** A log that has failed frees nothing; what happens then, `logPoisoned` decides. */
+async function unlessPoisoned<R>(answer: Promise<R>): Promise<R | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === 'WAL_POISONED') return undefined;
+    throw error;
   }
 }
 

@@ -5,20 +5,25 @@
  * witnessed) are rewritten into a fresh segment and synced → the same for receiver logs that have
  * blocks to adopt → orphans are dropped or adopted. See docs/ARCHITECTURE.md for the crash table.
  * @module */
+import { join } from 'node:path';
 import { writeManifest } from '../checkpoint/manifest.ts';
 import type { Manifest } from '../checkpoint/manifest.ts';
 import type { BlockInfo } from '../blocks/block-ref.ts';
 import { present } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
 import { reached } from '../core/crash-point.ts';
+import { MillraceError } from '../core/errors.ts';
 import type { EventBus } from '../core/events.ts';
 import type { Lsn } from '../core/ids.ts';
 import type { Codec } from '../serde/codec.ts';
 import type { Disk, WriteMode } from '../wal/disk.ts';
+import type { Shortage } from '../wal/shortage.ts';
 import { keepTornTail } from '../wal/torn-tail.ts';
 import type { WalPosition } from '../wal/pending-record.ts';
 import { readRecords } from '../wal/scanned-record.ts';
 import { WriteAheadLog } from '../wal/write-ahead-log.ts';
+import { adoptedOrphans } from './orphans.ts';
+import { adoptionBytes } from './start-room.ts';
 import { BlockTracker } from './block-tracker.ts';
 import type { Examination, ExaminedLog, Orphan } from './examination.ts';
 
@@ -34,6 +39,7 @@ export interface RecoveryInput {
   readonly driverSegmentBytes: number;
   readonly receiverSegmentBytes: number;
   readonly onDriverPoison: (error: Error) => void;
+  readonly onDriverShortage: (shortage: Shortage | undefined) => void;
 }
 
 export interface Recovered {
@@ -56,22 +62,18 @@ export async function recoverDirectory(
   reached('recovery.verdict');
   const tornTails = await keepTornTails(input, [examined, ...receiverLogs]);
   await writeManifest(input, input.manifest);
-  const driverLog = await openDriverLog(input, examined);
+  const adopted = adoptedOrphans(examination);
+  const driverLog = await openDriverLog(input, examined, adopted);
   reached('recovery.replay');
-  const orphans = decideOrphans(examination);
-  const { nextLsn, moved } = await rewriteReceiverLogs(input, examination, orphans.adopted);
+  const { nextLsn, moved } = await rewriteReceiverLogs(input, examination, adopted);
   reached('recovery.adopt');
-  const appliedLsn = await adopt(input, examination, {
-    driverLog,
-    orphans: orphans.adopted,
-    moved,
-  });
+  const appliedLsn = await adopt(input, examination, { driverLog, orphans: adopted, moved });
   return {
     driverLog,
     appliedLsn,
     nextLsn,
-    adoptedCount: orphans.adopted.length,
-    droppedCount: orphans.droppedCount,
+    adoptedCount: adopted.length,
+    droppedCount: examination.orphans.length - adopted.length,
     tornTails,
   };
 }
@@ -80,6 +82,7 @@ export async function recoverDirectory(
 async function openDriverLog(
   input: RecoveryInput,
   { directory, verdict }: ExaminedLog,
+  adopted: readonly Orphan[],
 ): Promise<WriteAheadLog> {
   return WriteAheadLog.open({
     disk: input.disk,
@@ -90,35 +93,33 @@ async function openDriverLog(
     baseLsn: verdict.nextBaseLsn,
     carryOver: await readRecords(input.disk, verdict.suspects),
     segmentBytes: input.driverSegmentBytes,
+    // Nobody can be held back while orphans are adopted: a roll would wait on a full disk.
+    firstRoomBytes: adoptionBytes(adopted),
     mode: 'buffered',
     durability: 'sync',
+    sparesReserved: 1, // for allocation, cleaning and checkpoints
     onPoison: input.onDriverPoison,
+    onShortage: input.onDriverShortage,
   });
 }
 
+/** They are for a human to look at; a full disk has no room for that. */
 async function keepTornTails(
-  { disk }: RecoveryInput,
+  { disk, events }: RecoveryInput,
   logs: readonly ExaminedLog[],
 ): Promise<readonly string[]> {
   const kept: string[] = [];
   for (const { verdict } of logs) {
-    const path = verdict.kind === 'torn' ? await keepTornTail(disk, verdict) : undefined;
-    if (path !== undefined) kept.push(path);
+    try {
+      const path = verdict.kind === 'torn' ? await keepTornTail(disk, verdict) : undefined;
+      if (path !== undefined) kept.push(path);
+    } catch (error) {
+      if (!(error instanceof MillraceError) || error.code !== 'DISK_FULL') throw error;
+      const message = `a torn tail is not kept: ${error.message} (${verdict.message})`;
+      events.emit({ type: 'warning', message });
+    }
   }
   return kept;
-}
-
-/** Blocks of `store(record)` come from sources that do not send again: adopted. The others were
- * never acknowledged, and their sources send them again: dropped. Only lives of the last epoch
- * that started receivers count: orphans of older ones were decided by an earlier recovery. */
-function decideOrphans({ checkpoint, orphans }: Examination): {
-  readonly adopted: readonly Orphan[];
-  readonly droppedCount: number;
-} {
-  const adopted = orphans.filter(
-    ({ meta }) => meta.isBuffered && meta.blockId.incarnation.epoch === checkpoint?.receiversEpoch,
-  );
-  return { adopted, droppedCount: orphans.length - adopted.length };
 }
 
 type MovedRecords = ReadonlyMap<string, ReadonlyMap<Lsn, WalPosition>>;
@@ -151,7 +152,8 @@ async function rewriteReceiverLogs(
       baseLsn,
       carryOver: await readRecords(input.disk, suspects),
       segmentBytes: input.receiverSegmentBytes,
-      mode: input.mode,
+      // Another directory may not know direct writes.
+      mode: directory === join(input.directory, name) ? input.mode : 'buffered',
       durability: 'sync',
     });
     moved.set(name, new Map(log.carriedOver.map((at) => [at.lsn, at])));

@@ -48,6 +48,9 @@ export interface Disk {
   unlink(path: string): Promise<void>;
   /** Removes a directory and everything in it; no error when it is gone already. */
   removeTree(path: string): Promise<void>;
+  /** Room for new files of this user, in bytes; absent where nobody can tell. A quota may leave
+   * less, so a file that needs room may find it full all the same. */
+  freeBytes?(directory: string): Promise<number>;
   /** True when `direct` writes work in this directory (tried with a file of its own). */
   supportsDirect(directory: string): Promise<boolean>;
   /** Zero-filled memory whose start is aligned to 4096 bytes, fit for `direct` writes. */

@@ -4,6 +4,7 @@
  * file open. The new base LSN voids whatever old segments hold from there on.
  * @module */
 import { reached } from '../core/crash-point.ts';
+import { MillraceError } from '../core/errors.ts';
 import type { Lsn } from '../core/ids.ts';
 import { planCarryOver, writeCarryOver } from './carry-over.ts';
 import type { CarryOverPlan } from './carry-over.ts';
@@ -36,6 +37,15 @@ export interface FirstSegmentTools {
   readonly newest: FoundSegment | undefined;
 }
 
+/** On a full disk it may be as short as this, so that what was received can still be run: that is
+ * what makes room again. */
+const FIRST_SEGMENT_BYTES_MIN = 256 * 1024;
+
+/** What a first segment takes of a full disk. @param contentBytes what it has to hold at least. */
+export function firstSegmentBytesMin(segmentBytes: number, contentBytes: number = 0): number {
+  return SEGMENT_HEADER_BYTES + contentBytes + Math.min(segmentBytes, FIRST_SEGMENT_BYTES_MIN);
+}
+
 /** When it resolves, the segment, the records carried into it and its name are durable. */
 export async function openFirstSegment(
   options: ResolvedWalOptions,
@@ -43,14 +53,27 @@ export async function openFirstSegment(
 ): Promise<FirstSegment> {
   const carried = planCarryOver(options);
   const wantedBytes = Math.min(options.segmentBytes, FIRST_SEGMENT_BYTES);
-  const segmentBytes = Math.max(wantedBytes, SEGMENT_HEADER_BYTES + carried.bytes);
-  const { file } = await tools.spares.makeZeroed(segmentBytes);
+  const contentBytes = carried.bytes + options.firstRoomBytes;
+  const segmentBytesMax = Math.max(wantedBytes, SEGMENT_HEADER_BYTES + contentBytes);
+  const segmentBytesMin = firstSegmentBytesMin(options.segmentBytes, contentBytes);
+  const file = await makeFile(tools.spares, segmentBytesMax, segmentBytesMin);
+  const segmentBytes = await file.sizeBytes();
   try {
     const header = firstHeader(options, segmentBytes, tools.newest);
     return await fillAndName(options, { ...tools, file, header, carried });
   } catch (thrown) {
     await file.close();
     throw thrown;
+  }
+}
+
+async function makeFile(spares: SparePool, bytesMax: number, bytesMin: number): Promise<DiskFile> {
+  try {
+    return (await spares.makeZeroed(bytesMax)).file;
+  } catch (thrown) {
+    const isFull = thrown instanceof MillraceError && thrown.code === 'DISK_FULL';
+    if (!isFull || bytesMax <= bytesMin) throw thrown;
+    return (await spares.makeZeroed(bytesMin)).file;
   }
 }
 

@@ -24,6 +24,7 @@ import {
 } from './pending-record.ts';
 import type { PendingRecord } from './pending-record.ts';
 import { PAGE_BYTES, RECORD_TYPES } from './record-header.ts';
+import { inOwnWords } from './segment-file.ts';
 import { shortWrite } from './short-write.ts';
 import type { Slab } from './slab.ts';
 import type { ResolvedWalOptions } from './wal-options.ts';
@@ -116,25 +117,33 @@ export class GroupCommit {
   }
 
   /** Waits for everything added so far, then ends the log with a record of its own group, so that
-   * it witnesses all that came before. Nothing may be added meanwhile. */
+   * it witnesses all that came before. Nothing may be added meanwhile. On a full disk what waits
+   * is refused, and a log without a page left ends without that record. */
   async finish(): Promise<void> {
+    this.#segments.giveUp();
     if (this.#isBusy) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
     const peerLsn = this.#options.peerDurableLsn();
     if (peerLsn > this.#peerLsn) this.add(watermarkRecord(peerLsn, true));
-    await new Promise((resolve, reject) => this.add(closedRecord({ resolve, reject })));
+    try {
+      await new Promise((resolve, reject) => this.add(closedRecord({ resolve, reject })));
+    } catch (thrown) {
+      if (!(thrown instanceof MillraceError) || thrown.code !== 'DISK_FULL') throw thrown;
+    }
   }
 
   /** Rejects everything that waits and everything to come. Later calls change nothing. */
   poison(cause: Error): MillraceError {
     if (this.#poison !== undefined) return this.#poison;
     const { path, seq } = this.#segments.active;
+    const what = inOwnWords(cause, this.#segments.active);
     const error = new MillraceError(
       'WAL_POISONED',
-      `nothing more is acknowledged from the log ${this.#options.directory}: ${cause.message}. ` +
+      `nothing more is acknowledged from the log ${this.#options.directory}: ${what}. ` +
         'Repair the cause and restart: what was acknowledged is kept',
       { cause, details: { path, segmentSeq: seq, durableLsn: this.#durableLsn } },
     );
     this.#poison = error;
+    this.#segments.giveUp(); // a roll may be waiting for room
     const waiting = [...this.#inFlight, ...this.#queue.take(this.#queue.length)];
     this.#inFlight = [];
     this.#pendingBytes = 0;
@@ -163,9 +172,14 @@ export class GroupCommit {
     for (const wake of this.#idleWaiters.splice(0)) wake();
   }
 
-  /** @returns the group, durable at the log's level; its callers have not been told. */
-  async #commitGroup(): Promise<SettledGroup> {
+  /** @returns the group, durable at the log's level; its callers have not been told. `undefined`
+   * when there was no room for one, and all that waited was refused. */
+  async #commitGroup(): Promise<SettledGroup | undefined> {
     const plan = this.#plan() ?? (await this.#roll());
+    if (plan === undefined) {
+      this.#refuseWaiting();
+      return undefined;
+    }
     const group = this.#takeGroup(plan);
     const isForced = group.some((record) => record.isForced);
     const isSynced = isForced || this.#options.durability === 'sync';
@@ -186,15 +200,29 @@ export class GroupCommit {
     return plan.count === 0 ? undefined : plan;
   }
 
-  async #roll(): Promise<GroupPlan> {
+  /** @returns `undefined` when the log closes, or is poisoned, before the full disk has room. */
+  async #roll(): Promise<GroupPlan | undefined> {
     if (this.#durableLsn < this.#lastLsn) await this.#sync();
-    await this.#segments.roll(this.#lastLsn);
+    if (!(await this.#segments.roll(this.#lastLsn))) return undefined;
     this.#witnessedLsn = this.#lastLsn; // the new header tells it
     const plan = this.#plan();
     if (plan !== undefined) return plan;
     const first = this.#queue.at(0);
     const bytes = first === undefined ? 0 : aloneBytes(first);
     throw new MillraceError('BROKEN_INVARIANT', `a record of ${bytes} bytes fits no segment`);
+  }
+
+  /** The log is as it was: nothing of them was written, so nothing is in doubt. */
+  #refuseWaiting(): void {
+    const error = new MillraceError(
+      'DISK_FULL',
+      `the log ${this.#options.directory} was closed before the full disk had room: not taken`,
+      { cause: this.#segments.spareFailure },
+    );
+    for (const record of this.#queue.take(this.#queue.length)) {
+      this.#pendingBytes -= heldBytes(record);
+      record.reject?.(error);
+    }
   }
 
   /** The planned records, and a watermark behind them when the peer's moved and room is left. */

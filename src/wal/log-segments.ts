@@ -22,6 +22,7 @@ import type { SegmentHeader } from './segment-header.ts';
 import { freeSpareNumber, listLog, requireReadable } from './segment-list.ts';
 import type { FoundSegment } from './segment-list.ts';
 import type { Slab } from './slab.ts';
+import type { Shortage } from './shortage.ts';
 import { SparePool } from './spare-pool.ts';
 import type { ResolvedWalOptions } from './wal-options.ts';
 
@@ -62,21 +63,25 @@ export class LogSegments {
     options: ResolvedWalOptions,
     slab: Slab,
   ): Promise<{ segments: LogSegments; carriedOver: readonly WalPosition[] }> {
-    const { disk, directory, mode, sparesMin, segmentBytes } = options;
+    const { disk, clock, directory, mode, sparesMin, sparesReserved, segmentBytes } = options;
     await disk.makeDirectory(directory);
     const listing = await listLog(disk, directory);
     const found = requireReadable(listing);
     const spares = new SparePool({
       disk,
+      clock,
       directory,
       mode,
       sparesMin,
+      sparesReserved,
+      onShortage: options.onShortage,
       segmentBytes,
       firstNumber: freeSpareNumber(listing),
       leftovers: listing.spares.map((name) => join(directory, name)),
     });
     const newest = found.at(-1);
     await syncNewest(options, newest);
+    await spares.removeLeftovers();
     const { active, carriedOver } = await openFirstSegment(options, { spares, slab, newest });
     const sealed = found.map(({ path, header: { baseLsn } }) => {
       return { path, baseLsn, isReusable: false };
@@ -103,13 +108,21 @@ export class LogSegments {
     return this.#spares.failure;
   }
 
-  /** Continues in the next segment. Everything up to `lastLsn` has been synced.
+  /** Set while the disk is full and no spare is left but the reserve. */
+  get shortage(): Shortage | undefined {
+    return this.#spares.shortage;
+  }
+
+  /** Continues in the next segment. Everything up to `lastLsn` has been synced. Waits while the
+   * disk is full. @returns false when the wait was given up: nothing has changed.
    * @throws {MillraceError} DISK_FULL or DISK_FAILED: the log must be poisoned. */
-  async roll(lastLsn: Lsn): Promise<void> {
+  async roll(lastLsn: Lsn): Promise<boolean> {
     const { disk, directory, mode, logId, epoch, segmentBytes } = this.#options;
     const old = this.#active;
     const seq = old.seq + 1;
-    const file = await disk.open(await this.#spares.take(), mode);
+    const spare = await this.#spares.take();
+    if (spare === undefined) return false;
+    const file = await disk.open(spare, mode);
     const header: SegmentHeader = {
       logId,
       epoch,
@@ -127,6 +140,7 @@ export class LogSegments {
     this.#sealed.push({ path, baseLsn, isReusable: old.segmentBytes === segmentBytes });
     this.#active = next;
     await old.file.close();
+    return true;
   }
 
   /** Frees sealed segments whose records are all below `lsn`, oldest first. @returns how many. */
@@ -136,9 +150,14 @@ export class LogSegments {
     return freed;
   }
 
-  /** Tries again to have enough spares, in the background. */
-  prepareSpares(): void {
-    this.#spares.prepare();
+  /** Gives the room of one spare back. @returns false when there is none. */
+  releaseSpare(): Promise<boolean> {
+    return this.#spares.release();
+  }
+
+  /** Ends waiting for room: the log is closing or poisoned. */
+  giveUp(): void {
+    this.#spares.giveUp();
   }
 
   /** Closes the active file. @param isTidy also removes the spares. */
@@ -159,7 +178,7 @@ export class LogSegments {
       freed += 1;
     }
     reached('R9.after');
-    this.#spares.prepare(); // a full disk may have room again
+    if (freed > 0) this.#spares.prepare(); // a full disk may have room again
     return freed;
   }
 

@@ -42,7 +42,7 @@ export const nodeDisk: Disk = diskOver(pooledCall, allocatePages);
 
 type DirectoryCalls = Pick<
   Disk,
-  'makeDirectory' | 'list' | 'syncDirectory' | 'rename' | 'unlink' | 'removeTree'
+  'makeDirectory' | 'list' | 'syncDirectory' | 'rename' | 'unlink' | 'removeTree' | 'freeBytes'
 >;
 
 function directories(run: RunCall): DirectoryCalls {
@@ -63,6 +63,7 @@ function directories(run: RunCall): DirectoryCalls {
     rename: (from, to) => run({ name: 'rename', path: from, args: [from, to] }),
     unlink: (path) => unless('ENOENT', run({ name: 'unlink', path, args: [path] })),
     removeTree: (path) => run({ name: 'rm', path, args: [path] }),
+    freeBytes: (path) => run({ name: 'statfs', path, args: [path] }),
   };
 }
 

@@ -95,9 +95,11 @@ it('a file that can be neither made nor removed tells both failures', async () =
 });
 
 it('a log that is closed makes no more spares', async () => {
-  const log = await open();
+  const clock = new ManualClock();
+  disk.failCall('create', 2, 'ENOSPC');
+  const log = await open({ clock, sparesMin: 1 });
   await log.close();
-  log.prepareSpares();
+  clock.advance(60_000); // when a full disk is tried again
   expect(log.stats().spares).toBe(0);
 });
 

@@ -60,6 +60,12 @@ it('passes everything on while the lock file is in its place', async () => {
   await owned.removeTree('/log/c');
 });
 
+it('tells the room of the disk where that is known', async () => {
+  const roomy: Disk = { ...disk.attach(), freeBytes: () => Promise.resolve(7) };
+  expect(await ownedDisk(roomy, lock).freeBytes?.('/log')).toBe(7);
+  expect('freeBytes' in owned).toBe(false);
+});
+
 it('refuses every change before it is made, and says why', async () => {
   const file = await owned.create('/log/a', 'buffered');
   lose();

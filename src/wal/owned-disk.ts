@@ -17,7 +17,9 @@ import type { LockFile } from './lock-file.ts';
  *   would change something. */
 export function ownedDisk(disk: Disk, lock: LockFile): Disk {
   const owned = new Owned(lock);
+  const freeBytes = disk.freeBytes?.bind(disk);
   return {
+    ...(freeBytes === undefined ? {} : { freeBytes }),
     list: (directory) => disk.list(directory),
     openForReading: (path) => disk.openForReading(path),
     readWhole: (path, bytesMax) => disk.readWhole(path, bytesMax),

@@ -33,6 +33,12 @@ export async function beginSegment(
   return { ...header, path, file, headerCrc, endBytes: SEGMENT_HEADER_BYTES };
 }
 
+/** The cause of a failure, with the name that the segment has now: its file was opened under the
+ * name of a spare. */
+export function inOwnWords(cause: Error, segment: ActiveSegment): string {
+  return cause.message.replaceAll(segment.file.path, segment.path);
+}
+
 /** Gives a begun segment its name. When it resolves, content and name are durable.
  * @param atRename called when only the name is missing. */
 export async function nameSegment(

@@ -6,28 +6,42 @@
  * that through the page cache), one file at a time: one at first, `sparesMin` after the first use.
  * Freed segments come back as they are; their next salt makes the old bytes void.
  *
- * A preparation that fails is not fatal: `take` tries once more, and only its failure counts.
- * Spares never outlive the log that made them: the next one removes what it finds.
+ *     enough ── no room for one more ──► short (held when only the reserve is left)
+ *        ▲                                 │ tries again: 1 s … 30 s later, and after a truncation
+ *        └── a spare was made, or freed ───┘
+ *
+ * No room is not a failure: `take` waits for it. Any other failed preparation is tried once more by
+ * `take`, and only that failure counts. Spares never outlive the log that made them: the next one
+ * removes what it finds. Decision: docs/decisions/0011-full-and-failing-disks.md.
  * @module */
 import { join } from 'node:path';
+import type { Clock, Timer } from '../core/clock.ts';
 import { MillraceError, toError } from '../core/errors.ts';
 import type { Disk, DiskFile, WriteMode } from './disk.ts';
 import { PAGE_BYTES } from './record-header.ts';
-import { shortWrite } from './short-write.ts';
 import { spareName } from './segment-name.ts';
+import { noRoom, shortageOf } from './shortage.ts';
+import type { Shortage } from './shortage.ts';
 
 const ZEROS_BYTES = 1024 * 1024;
+const RETRY_DELAY_MS = 1_000;
+const RETRY_DELAY_MAX_MS = 30_000;
 
 export interface SparePoolOptions {
   readonly disk: Disk;
+  readonly clock: Clock;
   readonly directory: string;
   readonly mode: WriteMode;
   /** Length of each spare, a multiple of 4096. */
   readonly segmentBytes: number;
   readonly sparesMin: number;
+  /** Of the ready ones, how many are not for those who can be held back. */
+  readonly sparesReserved: number;
+  /** Told when the log begins to be held, and with `undefined` when it is no more. */
+  readonly onShortage: (shortage: Shortage | undefined) => void;
   /** Numbers below it are taken by files of earlier logs. */
   readonly firstNumber: number;
-  /** Files of earlier logs, removed before the first spare is made. */
+  /** Files of earlier logs, removed before anything is made. */
   readonly leftovers: readonly string[];
 }
 
@@ -39,14 +53,20 @@ export class SparePool {
   #number: number;
   #wanted: number;
   #isClosed = false;
+  #isPatient = true;
   #preparing: Promise<void> | undefined;
   #failure: Error | undefined;
+  #held: Shortage | undefined;
+  #retryTimer: Timer | undefined;
+  #retryDelayMs = RETRY_DELAY_MS;
+  /** Woken by each new spare, the end of each preparation, and the end of the pool. */
+  #waiting: (() => void)[] = [];
 
   constructor(options: SparePoolOptions) {
     this.#options = options;
     this.#number = options.firstNumber;
     this.#leftovers = options.leftovers;
-    this.#wanted = Math.min(1, options.sparesMin);
+    this.#wanted = Math.min(1 + options.sparesReserved, options.sparesMin);
     this.#zeros = options.disk.allocateAligned(Math.min(ZEROS_BYTES, options.segmentBytes));
   }
 
@@ -58,6 +78,11 @@ export class SparePool {
   /** Why the last preparation failed; `undefined` when it did not. */
   get failure(): Error | undefined {
     return this.#failure;
+  }
+
+  /** Set while the disk is full and no spare is left but the reserve. */
+  get shortage(): Shortage | undefined {
+    return this.#held;
   }
 
   /** True when a freed segment should be kept as a spare instead of removed. */
@@ -75,60 +100,115 @@ export class SparePool {
   /** Adds a freed segment, renamed to a path of `nextPath`, the rename durable. */
   offer(path: string): void {
     this.#ready.push(path);
+    this.#news();
   }
 
   /** Makes spares in the background until there are enough. Does nothing while it is at it. */
   prepare(): void {
     if (this.#isClosed || this.#preparing !== undefined) return;
+    this.#retryTimer?.cancel();
+    this.#retryTimer = undefined;
     this.#preparing = this.#prepareAll().finally(() => {
       this.#preparing = undefined;
+      this.#news();
     });
   }
 
-  /** A spare for the next segment; it is the caller's from now on.
-   * @throws {MillraceError} DISK_FULL or DISK_FAILED when none could be made, on a second try. */
-  async take(): Promise<string> {
+  /** A spare for the next segment; it is the caller's from now on. Waits while the disk is full.
+   * @returns `undefined` when the pool was given up meanwhile.
+   * @throws {MillraceError} DISK_FAILED when none could be made, on a second try. */
+  async take(): Promise<string | undefined> {
+    this.#wanted = Math.max(this.#options.sparesMin, 1);
+    let isTried = false;
+    while (this.#ready.length === 0) {
+      if (this.#isClosed) return undefined;
+      if (this.#preparing === undefined) {
+        // One that was under way may have failed before its cause was over: it is not our try.
+        if (!isTried) this.prepare();
+        else if (this.#mayNotWait()) return undefined;
+        isTried = true;
+      }
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    const path = this.#ready.shift();
     this.#wanted = this.#options.sparesMin;
-    // A preparation may be under way: it is either the one we need, or must end before our try.
-    if (this.#ready.length === 0) await this.#preparing;
-    const path = this.#ready.shift() ?? (await this.#recorded(this.#makeSpare()));
     this.prepare();
+    this.#news();
     return path;
+  }
+
+  /** Asked after a failed preparation. @throws what is not a matter of room. */
+  #mayNotWait(): boolean {
+    if (this.#failure !== undefined && shortageOf(this.#failure) === undefined) throw this.#failure;
+    return !this.#isPatient;
+  }
+
+  /** Removes one ready spare, for somebody who needs its room more. It is made again when there is
+   * room. @returns false when there is none. */
+  async release(): Promise<boolean> {
+    const path = this.#ready.pop();
+    if (path === undefined) return false;
+    await this.#options.disk.unlink(path);
+    this.#armRetry();
+    return true;
+  }
+
+  /** Ends waiting for room: whoever takes gets what can be made at once, or nothing. */
+  giveUp(): void {
+    this.#isPatient = false;
+    this.#news();
   }
 
   /** Stops preparing. @param isTidy also removes the spares, so that a closed log keeps none. */
   async close(isTidy: boolean): Promise<void> {
     this.#isClosed = true;
+    this.#retryTimer?.cancel();
+    this.#news();
     await this.#preparing;
     if (!isTidy) return;
     for (const path of this.#ready.splice(0)) await this.#options.disk.unlink(path);
   }
 
-  /** Writes `bytes` of zeros into a new file and makes them durable (not its name). */
+  /** What earlier logs left goes first: on a full disk it may be the room for the new file. */
+  async removeLeftovers(): Promise<void> {
+    for (const path of this.#leftovers) await this.#options.disk.unlink(path);
+    this.#leftovers = [];
+  }
+
+  /** Writes `bytes` of zeros into a new file and makes them durable (not its name).
+   * @throws {MillraceError} DISK_FULL, saying how much is missing. Nothing of the file is left. */
   async makeZeroed(bytes: number): Promise<{ path: string; file: DiskFile }> {
-    const { disk, mode } = this.#options;
+    const { disk, mode, directory } = this.#options;
+    const freeBytes = (await disk.freeBytes?.(directory)) ?? Number.POSITIVE_INFINITY;
+    // Not begun at all: zeros that are removed again would take the last room from others.
+    if (freeBytes < bytes) {
+      throw noRoom({ directory, wantedBytes: bytes, missingBytes: bytes - freeBytes });
+    }
     const path = this.nextPath();
-    const file = await disk.create(path, mode);
+    let writtenBytes = 0;
     try {
-      await this.#fill(file, bytes);
-      await file.syncAll();
+      const file = await disk.create(path, mode);
+      await this.#fill(file, bytes, (at) => (writtenBytes = at));
       return { path, file };
     } catch (thrown) {
-      await this.#discard(file, thrown);
-      throw thrown;
+      const isFull = thrown instanceof MillraceError && thrown.code === 'DISK_FULL';
+      const missingBytes = writtenBytes < bytes ? bytes - writtenBytes : bytes;
+      throw isFull ? noRoom({ directory, wantedBytes: bytes, missingBytes }, thrown) : thrown;
     }
   }
 
   async #prepareAll(): Promise<void> {
     try {
-      for (const path of this.#leftovers) await this.#options.disk.unlink(path);
-      this.#leftovers = [];
+      await this.removeLeftovers();
       while (!this.#isClosed && this.#ready.length < this.#wanted) {
         this.#ready.push(await this.#makeSpare());
+        this.#news();
       }
       this.#failure = undefined;
+      this.#retryDelayMs = RETRY_DELAY_MS;
     } catch (thrown) {
       this.#failure = toError(thrown); // told by stats(); the roll that needs a spare tries again
+      if (shortageOf(this.#failure) !== undefined) this.#armRetry();
     }
   }
 
@@ -138,26 +218,49 @@ export class SparePool {
     return path;
   }
 
-  async #recorded(spare: Promise<string>): Promise<string> {
+  #armRetry(): void {
+    if (this.#isClosed) return;
+    this.#retryTimer?.cancel();
+    this.#retryTimer = this.#options.clock.after(this.#retryDelayMs, () => {
+      this.#retryTimer = undefined;
+      this.prepare();
+    });
+    this.#retryDelayMs = Math.min(2 * this.#retryDelayMs, RETRY_DELAY_MAX_MS);
+  }
+
+  /** Wakes who waits, and tells when the log begins or ends to be held. */
+  #news(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+    if (this.#isClosed) return;
+    const isLow = this.#ready.length <= this.#options.sparesReserved;
+    const held = isLow ? shortageOf(this.#failure) : undefined;
+    if ((held === undefined) === (this.#held === undefined)) return;
+    this.#held = held;
+    this.#options.onShortage(held);
+  }
+
+  /** Goes on after a short count, which no log record may do: a full disk says so only at the next
+   * call. Direct writes go on from a page. */
+  async #fill(file: DiskFile, bytes: number, onWritten: (at: number) => void): Promise<void> {
     try {
-      return await spare;
+      await this.#writeZeros(file, bytes, onWritten);
+      await file.syncAll();
     } catch (thrown) {
-      this.#failure = toError(thrown);
+      await this.#discard(file, thrown);
       throw thrown;
     }
   }
 
-  /** Goes on after a short count, which no log record may do: a full disk says so only then. */
-  async #fill(file: DiskFile, bytes: number): Promise<void> {
+  async #writeZeros(file: DiskFile, bytes: number, onWritten: (at: number) => void): Promise<void> {
     for (let at = 0; at < bytes;) {
       if (this.#isClosed)
         throw new MillraceError('WAL_CLOSED', `${file.path} is not needed any more`);
       const length = Math.min(this.#zeros.byteLength, bytes - at);
       const taken = await file.write([this.#zeros.subarray(0, length)], at);
-      if (taken < length && (taken === 0 || taken % PAGE_BYTES !== 0)) {
-        throw shortWrite(file.path, length, taken);
-      }
-      at += taken;
+      const whole = taken - (taken % PAGE_BYTES);
+      if (whole === 0) throw new MillraceError('DISK_FULL', `${file.path} grows no more`);
+      at += whole;
+      onWritten(at);
     }
   }
 

@@ -42,6 +42,8 @@ export interface SystemCalls {
   unlink(path: string): void;
   /** A directory with all that is in it. */
   rm(path: string): void;
+  /** @returns the free bytes of a file system; of one that has no size, infinitely many. */
+  statfs(path: string): number;
 }
 
 export type CallName = keyof SystemCalls;
@@ -78,6 +80,7 @@ const syncCalls: SystemCalls = {
   rename: (from, to) => fs.renameSync(from, to),
   unlink: (path) => fs.unlinkSync(path),
   rm: (path) => fs.rmSync(path, { recursive: true, force: true }),
+  statfs: (path) => freeBytes(fs.statfsSync(path)),
 };
 
 type Callback<T> = (error: NodeJS.ErrnoException | null, value?: T) => void;
@@ -106,6 +109,8 @@ const pooledCalls: PooledCalls = {
   rename: ([from, to], done) => fs.rename(from, to, done),
   unlink: ([path], done) => fs.unlink(path, done),
   rm: ([path], done) => fs.rm(path, { recursive: true, force: true }, done),
+  statfs: ([path], done) =>
+    fs.statfs(path, (error, stats) => done(error, error ? 0 : freeBytes(stats))),
 };
 
 /** Makes the call and returns when the kernel has. @throws as `RunCall`. */
@@ -136,6 +141,11 @@ export function sumBytes(views: readonly Uint8Array[]): number {
   let bytes = 0;
   for (const view of views) bytes += view.byteLength;
   return bytes;
+}
+
+/** A file system without a size says 0 of 0. */
+function freeBytes({ blocks, bavail, bsize }: fs.StatsFs): number {
+  return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize;
 }
 
 function directFlag(constants: { readonly O_DIRECT?: number }): number {

@@ -34,6 +34,10 @@ export async function keepTornTail(disk: Disk, verdict: LogVerdict): Promise<str
     try {
       await copyTail(from, place.fromBytes, to);
       await to.syncAll();
+    } catch (thrown) {
+      // Best effort, for the room it takes: the next start removes it too.
+      await disk.unlink(partPath).catch(() => undefined);
+      throw thrown;
     } finally {
       await to.close();
     }
@@ -53,6 +57,8 @@ async function copyTail(from: DiskFile, fromBytes: number, to: DiskFile): Promis
     const piece = chunk.subarray(0, await from.read(chunk, fromBytes + copied));
     if (piece.some((byte) => byte !== 0)) {
       const taken = await to.write([piece], copied);
+      // A full disk says so at the next call.
+      if (taken !== piece.byteLength) await to.write([piece.subarray(taken)], copied + taken);
       if (taken !== piece.byteLength) throw shortWrite(to.path, piece.byteLength, taken);
     }
     if (piece.byteLength < CHUNK_BYTES) return;

@@ -6,6 +6,7 @@ import type { Lsn } from '../core/ids.ts';
 import type { Disk, WriteMode } from './disk.ts';
 import type { RecordType } from './record-header.ts';
 import { PAGE_BYTES } from './record-header.ts';
+import type { Shortage } from './shortage.ts';
 
 /** A record that recovery moves into the new log: suspect, because its sync was never witnessed. */
 export interface CarriedRecord {
@@ -27,6 +28,8 @@ export interface WalOptions {
   readonly baseLsn: Lsn;
   /** LogVerdict.suspects with their payloads, consecutive from `baseLsn`. */
   readonly carryOver?: readonly CarriedRecord[];
+  /** Free bytes that the first segment has at least, in whole pages per record. @defaultValue 0 */
+  readonly firstRoomBytes?: number;
   /** Length of a segment file, a multiple of 4096, at least 8192. No record may be larger. */
   readonly segmentBytes: number;
   /** `direct` only where `Disk.supportsDirect`; slots must then start on a page of memory. */
@@ -35,6 +38,12 @@ export interface WalOptions {
   readonly durability: 'sync' | 'flush';
   /** Spares kept ready once the first was used. @defaultValue 2 */
   readonly sparesMin?: number;
+  /** Of the ready spares, how many are for records that cannot be held back. @defaultValue 0 */
+  readonly sparesReserved?: number;
+  /** Told when the disk is full and no spare is left but the reserve: give the log no more than
+   * must be, what it has is kept and waits. With `undefined`: there is room again. Must not
+   * throw. */
+  readonly onShortage?: (shortage: Shortage | undefined) => void;
   /** Bytes of one group, unless a single record is larger. @defaultValue 8 MiB */
   readonly groupBytesMax?: number;
   /** Records of one group. @defaultValue 4096 */
@@ -58,7 +67,10 @@ const SEGMENT_BYTES_MIN = 2 * PAGE_BYTES;
 export function resolveWalOptions(given: WalOptions): ResolvedWalOptions {
   const options: ResolvedWalOptions = {
     carryOver: [],
+    firstRoomBytes: 0,
     sparesMin: 2,
+    sparesReserved: 0,
+    onShortage: () => {},
     groupBytesMax: 8 * MIB,
     groupRecordsMax: 4096,
     peerDurableLsn: () => 0 as Lsn,

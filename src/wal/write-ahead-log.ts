@@ -24,6 +24,7 @@ import {
   RECORD_TYPES,
 } from './record-header.ts';
 import { SEGMENT_HEADER_BYTES } from './segment-header.ts';
+import type { Shortage } from './shortage.ts';
 import { Slab } from './slab.ts';
 import { resolveWalOptions } from './wal-options.ts';
 import type { ResolvedWalOptions, WalOptions } from './wal-options.ts';
@@ -109,7 +110,9 @@ export class WriteAheadLog {
 
   /** Appends a small payload; resolves, in call order, when it is durable at the log's level.
    * @param payload copied when its group is formed: leave it alone until this has settled.
+   * Waits while the disk is full (`onShortage`).
    * @throws {MillraceError} WAL_POISONED, this and all later appends; WAL_CLOSED after `close`;
+   *   DISK_FULL when the log was closed while it waited for room;
    *   RECORD_TOO_LARGE for more than a segment or PAYLOAD_BYTES_MAX. */
   append(payload: Uint8Array): Promise<WalPosition> {
     return this.#add(payload, payload.byteLength);
@@ -147,9 +150,20 @@ export class WriteAheadLog {
     }
   }
 
-  /** Tries again, in the background, to make the spares that a full disk prevented. */
-  prepareSpares(): void {
-    this.#segments.prepareSpares();
+  /** Set while the disk is full and no spare is left but the reserve. */
+  get shortage(): Shortage | undefined {
+    return this.#segments.shortage;
+  }
+
+  /** Ends waits for room, because an end is near: what finds none is refused with DISK_FULL. */
+  giveUpWaiting(): void {
+    this.#segments.giveUp();
+  }
+
+  /** Gives the room of one spare back to the disk, for a file that needs it more.
+   * @returns false when there is no spare. */
+  async releaseSpare(): Promise<boolean> {
+    return this.#refusal() === undefined && (await this.#segments.releaseSpare());
   }
 
   stats(): WalStats {
@@ -169,8 +183,9 @@ export class WriteAheadLog {
     };
   }
 
-  /** Lets everything appended settle, ends the log with a synced CLOSED record, closes files and
-   * timer, removes the spares. A second call gives the first one's result.
+  /** Lets everything appended settle (what waits for room is refused), ends the log with a synced
+   * CLOSED record, closes files and timer, removes the spares. A second call gives the first one's
+   * result.
    * @throws {MillraceError} WAL_POISONED when the log is; its files are closed all the same. */
   close(): Promise<void> {
     this.#closing ??= this.#close();

@@ -159,6 +159,21 @@ describe('BlockPusher', () => {
     expect(arena.usedExtents('receivers')).toBe(0);
   });
 
+  it('is full while log or driver has no room, and logs what comes all the same', async () => {
+    pusher.hold('log', true);
+    pusher.hold('driver', true);
+    expect(pusher.isFull).toBe(true);
+    const outcome = pusher.push(block('a'));
+    log.sync();
+    expect(await outcome).toEqual(ADDED);
+    const room = pusher.waitForRoom();
+    pusher.hold('log', false);
+    await room;
+    expect(pusher.isFull).toBe(true);
+    pusher.hold('driver', false);
+    expect(pusher.isFull).toBe(false);
+  });
+
   it('is full at its limit of bytes in flight, until a block settles', async () => {
     const slot = new Uint8Array(IN_FLIGHT_BYTES_MAX / 2);
     const half = (text: string): PushedBlock => ({ ...block(text), slot });

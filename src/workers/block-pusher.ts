@@ -2,9 +2,9 @@
  *
  * One per receiver executor, shared by its receivers. A block's bytes are in flight from `push` to
  * its outcome; past `IN_FLIGHT_BYTES_MAX` the generators stop taking records, so a slow log pushes
- * back on the sources. Blocks are announced in log order; blocks of one sync share one message.
- * The executor holds one arena reference per block in flight; the driver takes it over with
- * `added`.
+ * back on the sources; so does a full disk, of the log or of the driver (`hold`). Blocks are
+ * announced in log order; blocks of one sync share one message. The executor holds one arena
+ * reference per block in flight; the driver takes it over with `added`.
  * @module */
 import type { CutBlock } from '../blocks/block-writer.ts';
 import type { BlockMeta } from '../blocks/block-layout.ts';
@@ -19,6 +19,9 @@ import type { AddOutcome, BlockAnnouncement, DriverCallbacks } from './protocol.
 
 /** Bytes of blocks that may wait for log and driver before receivers are held back. */
 export const IN_FLIGHT_BYTES_MAX: number = 48 * 1024 * 1024;
+
+/** Who has no room: the executor's own log, or the driver's. */
+export type Holder = 'log' | 'driver';
 
 export type PushedBlock = CutBlock & BlockMeta;
 
@@ -43,6 +46,7 @@ export class BlockPusher {
   #announcementSeq = 0;
   #waiting: Waiting[] = [];
   #roomWaiters: (() => void)[] = [];
+  readonly #heldBy = new Set<Holder>();
   blockCount = 0;
   recordCount = 0;
 
@@ -55,7 +59,15 @@ export class BlockPusher {
   }
 
   get isFull(): boolean {
-    return this.#inFlightBytes >= IN_FLIGHT_BYTES_MAX;
+    return this.#heldBy.size > 0 || this.#inFlightBytes >= IN_FLIGHT_BYTES_MAX;
+  }
+
+  /** Keeps the pusher full until the last holder lets go. Blocks that come all the same (records
+   * that were taken before) are logged when there is room. */
+  hold(holder: Holder, isHeld: boolean): void {
+    if (isHeld) this.#heldBy.add(holder);
+    else this.#heldBy.delete(holder);
+    this.#wakeRoomWaiters();
   }
 
   /** Number of the last announcement that was sent. */
@@ -63,7 +75,7 @@ export class BlockPusher {
     return this.#announcementSeq;
   }
 
-  /** Resolves when a block in flight has settled. */
+  /** Resolves when a block in flight has settled, or a holder has let go. */
   waitForRoom(): Promise<void> {
     return new Promise((resolve) => this.#roomWaiters.push(resolve));
   }
@@ -144,6 +156,10 @@ export class BlockPusher {
     } else {
       this.#options.arena.drop(block.bytes.extentIndex);
     }
+    this.#wakeRoomWaiters();
+  }
+
+  #wakeRoomWaiters(): void {
     const waiters = this.#roomWaiters;
     this.#roomWaiters = [];
     for (const wake of waiters) wake();

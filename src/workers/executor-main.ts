@@ -23,6 +23,7 @@ const api: ReceiverExecutorApi = {
   open: (callbacks: DriverCallbacks) => executor.open(callbacks),
   startReceiver: (life) => executor.startReceiver(life),
   stopReceivers: () => executor.stopReceivers(),
+  hold: (isHeld) => executor.hold(isHeld),
   truncateLog: (lsn) => executor.truncateLog(lsn),
   stats: () => executor.stats(),
   close: () => executor.close(),

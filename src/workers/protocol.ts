@@ -13,6 +13,7 @@ import type { ClaimOutcome, SourcePositions } from '../dstream/receiver.ts';
 import type { TaskSpec } from '../dstream/task-spec.ts';
 import type { WireError } from '../serde/wire-error.ts';
 import type { LockFile } from '../wal/lock-file.ts';
+import type { Shortage } from '../wal/shortage.ts';
 
 /** The bundled pipeline module that every thread imports. */
 export interface PipelineModule {
@@ -127,6 +128,8 @@ export interface ReceiverExecutorApi {
   /** Stops all receivers, cuts and settles their last blocks.
    * @returns the number of the last announcement: its callback may still be under way. */
   stopReceivers(): Promise<{ readonly lastAnnouncementSeq: number }>;
+  /** While held, receivers take nothing; what is on its way goes on. */
+  hold(isHeld: boolean): Promise<void>;
   /** Segments wholly below `lsn` may be recycled. @returns how many were. */
   truncateLog(lsn: Lsn): Promise<number>;
   stats(): Promise<ReceiverExecutorStats>;
@@ -145,6 +148,8 @@ export interface DriverCallbacks {
   renewLife(life: ReceiverLife): Promise<ReceiverLife>;
   receiverEvent(life: ReceiverLife, event: ReceiverEvent): Promise<void>;
   logPoisoned(error: WireError): Promise<void>;
+  /** The executor holds its receivers back, for want of room; `null`: no more. */
+  logShortage(shortage: Shortage | null): Promise<void>;
 }
 
 /** What a task executor answers to anything but a task. */

@@ -71,13 +71,23 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
 
   async open(driver: DriverCallbacks): Promise<void> {
     const { log, durability } = this.#data;
-    const wal = log === undefined ? undefined : await this.#openLog(log, driver);
+    let isShort = false;
+    let onShort = (): void => {};
+    const wal =
+      log === undefined
+        ? undefined
+        : await this.#openLog(log, driver, (isNow) => {
+            isShort = isNow;
+            onShort();
+          });
     const pusher = new BlockPusher({
       arena: this.#arena,
       durability,
       ...(wal === undefined || log === undefined ? {} : { log: { wal, name: log.name } }),
       announce: (batch) => driver.announce(batch),
     });
+    onShort = () => pusher.hold('log', isShort);
+    onShort(); // the disk may have been full before the pusher was there
     this.#opened = { driver, wal, pusher };
   }
 
@@ -100,6 +110,10 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
   async stopReceivers(): Promise<{ readonly lastAnnouncementSeq: number }> {
     await Promise.all(this.#runners.splice(0).map((runner) => runner.stop()));
     return { lastAnnouncementSeq: this.#opened?.pusher.lastAnnouncementSeq ?? 0 };
+  }
+
+  async hold(isHeld: boolean): Promise<void> {
+    this.#opened?.pusher.hold('driver', isHeld);
   }
 
   async truncateLog(lsn: Lsn): Promise<number> {
@@ -149,7 +163,11 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
     });
   }
 
-  #openLog(spec: ReceiverLogSpec, driver: DriverCallbacks): Promise<WriteAheadLog> {
+  #openLog(
+    spec: ReceiverLogSpec,
+    driver: DriverCallbacks,
+    onShort: (isShort: boolean) => void,
+  ): Promise<WriteAheadLog> {
     const { disk } = present(this.#disk, 'the disk of the log is not open');
     const { clock } = this.#services;
     const witness = new BigInt64Array(this.#data.driverDurableLsn);
@@ -164,8 +182,12 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
       mode: spec.mode,
       durability: spec.durability,
       peerDurableLsn: () => Number(Atomics.load(witness, 0)) as Lsn,
+      onShortage: (shortage) => {
+        onShort(shortage !== undefined);
+        driver.logShortage(shortage ?? null).catch(() => undefined); // as below
+      },
       onPoison: (error) => {
-        // The driver ends the engine on this; a driver that is gone has ended already.
+        // The driver ends the engine or moves the log; one that is gone has ended already.
         driver.logPoisoned(toWireError(error)).catch(() => undefined);
       },
     });

@@ -103,6 +103,8 @@ class DriverLog implements DriverCallbacks {
   }
 
   logPoisoned = () => Promise.resolve();
+
+  logShortage = () => Promise.resolve();
 }
 
 beforeEach(() => {

@@ -80,10 +80,23 @@ describe('a disk that fails', () => {
     { folder: 'driver-log', call: 'sync', after: 60, as: 'EIO' },
     { folder: 'driver-log', call: 'write', after: 100, as: 'ENOSPC' },
     { folder: 'driver-log', call: 'write', after: 100, as: 'short' },
-    { folder: 'checkpoints', call: 'write', after: 5, as: 'ENOSPC' },
     { folder: 'checkpoints', call: 'sync', after: 5, as: 'EIO' },
   ])('fails a $call in $folder ($as)', async (failing) => {
     await failAndRepair({ failing });
+  });
+
+  it('has no room for checkpoints: the batches go on without', async () => {
+    const trial = await openTrial();
+    const engine = trial.site.start({
+      failing: { folder: 'checkpoints', call: 'write', after: 5, as: 'ENOSPC' },
+    });
+    await engine.waitFor('postponed', ({ type }) => type === 'checkpoint-postponed');
+    const seen = engine.events.length;
+    await engine.waitFor('a batch after that', (event) => {
+      return event.type === 'batch-completed' && engine.events.indexOf(event) > seen;
+    });
+    await engine.kill();
+    await trial.finishAndCheck();
   });
 
   it('has no room for the next segment of a receiver log', async () => {

@@ -2,6 +2,7 @@
 import { DISK_THREAD_BREAKS } from './breaks/disk-thread.ts';
 import { ENGINE_BREAKS } from './breaks/engine.ts';
 import { FAULTS_BREAKS } from './breaks/faults.ts';
+import { FULL_DISK_BREAKS } from './breaks/full-disks.ts';
 import { HARMED_LOGS_BREAKS } from './breaks/harmed-logs.ts';
 import { LOG_BREAKS } from './breaks/log.ts';
 import { SIMULATED_DISK_BREAKS } from './breaks/simulated-disk.ts';
@@ -14,4 +15,5 @@ export const BREAKS: readonly Break[] = [
   ...HARMED_LOGS_BREAKS,
   ...SIMULATED_DISK_BREAKS,
   ...FAULTS_BREAKS,
+  ...FULL_DISK_BREAKS,
 ];

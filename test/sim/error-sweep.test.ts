@@ -12,6 +12,7 @@ import { checkExitClass, sweepErrors } from '../support/error-sweep.ts';
 import { HomeHistory } from '../support/home-history.ts';
 import { HomePromises, playHome } from '../support/home-promises.ts';
 import { check, scaled, scaledTimeoutMs, seedNote, simSeed } from '../support/sim-runs.ts';
+import { STUCK, orStuck } from '../support/stuck-work.ts';
 import { WalHistory } from '../support/wal-history.ts';
 
 /** @returns what `work` threw. */
@@ -89,7 +90,11 @@ async function tryHome(disk: SimDisk, order: FaultOrder, seed: number): Promise<
   const history = new HomeHistory('sync', disk);
   const promises = new HomePromises();
   disk.order(order);
-  const failure = await failureOf(liveTwice(history, promises));
+  const lived = orStuck(liveTwice(history, promises), disk);
+  const failure = await failureOf(lived);
+  // A log that has no room waits for it, and is killed meanwhile.
+  const isStuck = failure === undefined && (await lived) === STUCK;
+  check(!isStuck || order.effect !== 'EIO', 'nothing happens, and not for want of room');
   if (failure !== undefined) checkExitClass(failure, disk);
   history.kill();
   if (seed % 2 === 0) disk.dropCaches();

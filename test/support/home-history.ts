@@ -8,7 +8,7 @@ import { SLOT_HEADER_BYTES } from '../../src/blocks/block-layout.ts';
 import type { BlockMeta } from '../../src/blocks/block-layout.ts';
 import type { BlockInfo } from '../../src/blocks/block-ref.ts';
 import { CheckpointStore } from '../../src/checkpoint/checkpoint-store.ts';
-import { MANIFEST_FORMAT_VERSION, readManifest } from '../../src/checkpoint/manifest.ts';
+import { readManifest } from '../../src/checkpoint/manifest.ts';
 import { EventBus } from '../../src/core/events.ts';
 import type { EngineEvent } from '../../src/core/events.ts';
 import type { BlockId, Lsn } from '../../src/core/ids.ts';
@@ -59,7 +59,6 @@ export class HomeHistory {
     const place = { disk, directory: HOME, codec, events };
     const examination = await examineDirectory({ ...place, store, sourceIdsMax: 100 });
     const manifest = {
-      formatVersion: MANIFEST_FORMAT_VERSION,
       logId: LOG_ID,
       pipelineName: 'p',
       epoch: (previous?.epoch ?? 0) + 1,
@@ -73,6 +72,7 @@ export class HomeHistory {
         driverSegmentBytes: SEGMENT_BYTES,
         receiverSegmentBytes: SEGMENT_BYTES,
         onDriverPoison: () => {},
+        onDriverShortage: () => {},
       },
       examination,
     );

@@ -24,11 +24,14 @@ import { WriteAheadLog } from '../../src/wal/write-ahead-log.ts';
 import { ManualClock } from './manual-clock.ts';
 import { numberedPayload } from './numbered-payloads.ts';
 import { check } from './sim-runs.ts';
+import { STUCK, orStuck } from './stuck-work.ts';
 
 export const DIRECTORY = '/logs/model';
 const LOG_ID = 'a0a1a2a3a4a5a6a7a8a9aaabacadaeaf';
 const PAGE_BYTES = 4096;
 const SEGMENT_BYTES = 8 * PAGE_BYTES;
+/** A log without room has tried again by then. */
+const TRY_AGAIN_MS = 30_000;
 
 interface Entry {
   readonly payload: Uint8Array;
@@ -103,10 +106,24 @@ export class WalHistory {
     await Promise.race([work(), died]);
   }
 
-  /** Waits for everything under way. */
+  /** Waits for everything under way. @throws DISK_FULL when that waited for room in vain. */
   async settle(): Promise<void> {
-    await Promise.all(this.#outstanding);
+    const log = this.#log;
+    const settled = Promise.all(this.#outstanding);
+    const isStuck = (await orStuck(settled, this.disk)) === STUCK;
+    if (log !== this.#log) return; // the machine has died meanwhile
+    if (isStuck) await this.#endWait(settled);
     this.#outstanding = [];
+  }
+
+  /** Somebody makes room; or nobody does, or that is no help, and the engine ends. */
+  async #endWait(settled: Promise<unknown>): Promise<void> {
+    const log = this.#running();
+    check(log.shortage !== undefined, 'nothing happens, and not for want of room');
+    const isFreed = this.#random.next() < 0.5;
+    if (isFreed) await this.freeDisk();
+    if (!isFreed || (await orStuck(settled, this.disk)) === STUCK) log.giveUpWaiting();
+    await settled;
   }
 
   async idle(): Promise<void> {
@@ -135,7 +152,7 @@ export class WalHistory {
   /** Somebody makes room. */
   async freeDisk(): Promise<void> {
     this.disk.setCapacity(undefined);
-    this.#running().prepareSpares();
+    this.#clock.advance(TRY_AGAIN_MS);
     await oneTurn();
   }
 

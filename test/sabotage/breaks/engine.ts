@@ -233,7 +233,7 @@ export const ENGINE_BREAKS: readonly Break[] = [
   {
     name: 'blocks of store(record) that the driver does not know are dropped',
     violates: 'Recover',
-    file: 'src/driver/recovery.ts',
+    file: 'src/driver/orphans.ts',
     find: '({ meta }) => meta.isBuffered && meta.blockId',
     replace: '({ meta }) => !meta.isBuffered && meta.blockId',
     caughtBy: RECOVERY_TEST,
@@ -241,7 +241,7 @@ export const ENGINE_BREAKS: readonly Break[] = [
   {
     name: 'orphans that an earlier recovery dropped are adopted',
     violates: 'Recover, I6',
-    file: 'src/driver/recovery.ts',
+    file: 'src/driver/orphans.ts',
     find: ' && meta.blockId.incarnation.epoch === checkpoint?.receiversEpoch,',
     replace: ' && meta.blockId.incarnation.epoch <= (checkpoint?.receiversEpoch ?? 0),',
     caughtBy: RECOVERY_TEST,
