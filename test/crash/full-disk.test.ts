@@ -1,13 +1,13 @@
 /** A disk that is full, and a receiver log that fails with another directory to go on in: with kills
  * on the way. Clients are held back or told to send again, and nothing acknowledged is missing.
  * @module */
-import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseSpareName } from '../../src/wal/segment-name.ts';
 import type { ChildEngine, CrashPlans } from '../support/child-engine.ts';
 import { HttpTrial } from '../support/http-trial.ts';
+import { whyNoTrace } from '../support/strace.ts';
 import { canMount, TinyDisk } from '../support/tiny-disk.ts';
 
 const trials: HttpTrial[] = [];
@@ -39,7 +39,7 @@ describe.skipIf(!canMount)('a full disk (needs to mount a tmpfs)', () => {
   /** Resolves when clients have been told to wait. */
   async function refusals(trial: HttpTrial, engine: ChildEngine): Promise<void> {
     const before = trial.clients.answers.get(429) ?? 0;
-    await engine.waitFor('429', () => (trial.clients.answers.get(429) ?? 0) > before);
+    await engine.until('429', () => (trial.clients.answers.get(429) ?? 0) > before);
   }
 
   it('holds clients back with 429 and goes on by itself when there is room', async () => {
@@ -54,7 +54,7 @@ describe.skipIf(!canMount)('a full disk (needs to mount a tmpfs)', () => {
     disk.empty();
     await engine.waitFor('released', ({ type }) => type === 'sources-released');
     const { size } = trial.clients.acknowledged;
-    await engine.waitFor('more records', () => trial.clients.acknowledged.size > size + 100);
+    await engine.until('more records', () => trial.clients.acknowledged.size > size + 100);
     await trial.finishAndCheck(engine);
     expect(engine.events.some(({ type }) => type === 'receiver-restarting')).toBe(false);
   });
@@ -103,9 +103,7 @@ function contentOf(directory: string): Record<string, string> {
 }
 
 // As a grandchild (-D) strace leaves the engine to us: its exit code, and its end by a kill.
-const tracing = spawnSync('strace', ['-D', '-f', 'true']);
-
-describe.skipIf(tracing.status !== 0)('a receiver log that fails (needs strace)', () => {
+describe.skipIf(whyNoTrace() !== undefined)('a receiver log that fails (needs strace)', () => {
   /** From the third sync of a thread on, the first segment of the receiver log cannot be synced. */
   function start(trial: HttpTrial, crash: CrashPlans = {}): ChildEngine {
     const { site } = trial;
@@ -136,8 +134,8 @@ describe.skipIf(tracing.status !== 0)('a receiver log that fails (needs strace)'
       error: expect.stringContaining('0000000000000001.wal') as string,
     });
     const { size } = trial.clients.acknowledged;
-    await engine.waitFor('more records', () => trial.clients.acknowledged.size > size + 100);
-    await engine.waitFor(
+    await engine.until('more records', () => trial.clients.acknowledged.size > size + 100);
+    await engine.until(
       'the removal of the failed log',
       () => !existsSync(join(trial.site.checkpointDir, 'receiver-log-0')),
     );
@@ -149,10 +147,10 @@ describe.skipIf(tracing.status !== 0)('a receiver log that fails (needs strace)'
     const engine = start(trial);
     await engine.waitFor('quarantine', ({ type }) => type === 'log-quarantined');
     const { size } = trial.clients.acknowledged;
-    await engine.waitFor('more records', () => trial.clients.acknowledged.size > size + 40);
+    await engine.until('more records', () => trial.clients.acknowledged.size > size + 40);
     await engine.kill();
     const again = trial.site.start({ options: options(trial) });
-    await again.waitFor('the removal of the log elsewhere', () => {
+    await again.until('the removal of the log elsewhere', () => {
       const [own = ''] = readdirSync(elsewhere(trial.site.directory));
       return readdirSync(join(elsewhere(trial.site.directory), own)).length === 0;
     });
