@@ -36,6 +36,7 @@ export default defineConfig({
   test: {
     pool: 'forks', // a crash of a test's process cannot take vitest down
     maxWorkers: 2,
+    globalSetup: './test/support/temporary-place.ts',
     reporters: ['default', './test/plain-reporter.ts'],
     coverage: {
       // Every branch of the log, and of what decides at a start whether it may be trusted.

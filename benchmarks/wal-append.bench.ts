@@ -10,11 +10,13 @@ import { systemClock } from '../src/core/clock.ts';
 import type { Lsn } from '../src/core/ids.ts';
 import { crc32 } from '../src/serde/crc32.ts';
 import { scanLog } from '../src/wal/log-scan.ts';
-import type { Disk } from '../src/wal/disk.ts';
+import type { Disk, OpenedDisk } from '../src/wal/disk.ts';
+import { MirroredDisk } from '../src/wal/mirrored-disk.ts';
 import { WriteAheadLog } from '../src/wal/write-ahead-log.ts';
 import { defineBenchmark } from './benchmark.ts';
 import type { Conditions, Sample } from './benchmark.ts';
 import { BusyPool, openDisk } from './disk-kinds.ts';
+import type { DiskKind } from './disk-kinds.ts';
 import { measureDiskLimit } from './disk-limit.ts';
 import type { DiskLimit } from './disk-limit.ts';
 import { quantile } from './statistics.ts';
@@ -34,14 +36,18 @@ export const walAppend = defineBenchmark({
     outstanding: [1, 8, 64],
     disk: ['thread', 'inline', 'pool'],
     pool: ['idle', 'busy'],
+    copies: [1, 2],
   },
   smokeAxes: {
     record: ['1MiB-slot', '4KiB'],
     outstanding: [1, 8],
     disk: ['thread'],
     pool: ['idle'],
+    copies: [1, 2],
   },
-  isWanted: ({ record, outstanding, pool }) => {
+  isWanted: ({ record, outstanding, disk, pool, copies }) => {
+    const isEngines = disk === 'thread' && pool === 'idle';
+    if (copies === 2 && (!isEngines || outstanding === 64)) return false;
     if (pool === 'busy') return outstanding === (record === '4KiB' ? 1 : 8);
     return record === '4KiB' || outstanding < 64;
   },
@@ -52,10 +58,10 @@ export const walAppend = defineBenchmark({
     appendMsP99: { unit: 'ms p99', digits: 3 },
     ofDisk: { unit: 'of the disk', digits: 2 },
   },
-  async measure({ record, outstanding, disk: kind, pool }, conditions) {
+  async measure({ record, outstanding, disk: kind, pool, copies }, conditions) {
     const { directory, isSmoke } = conditions;
     const limit = measureDiskLimit(directory, { isSmoke });
-    const owned = await openDisk(kind);
+    const owned = copies === 1 ? await openDisk(kind) : await openMirrored(kind, directory);
     const busyPool = new BusyPool();
     if (pool === 'busy') busyPool.start();
     try {
@@ -68,6 +74,15 @@ export const walAppend = defineBenchmark({
     }
   },
 });
+
+/** As with `mirrorDir`, on one disk: what the second copy costs when both share one device. */
+async function openMirrored(kind: DiskKind, directory: string): Promise<OpenedDisk> {
+  const [first, second] = [await openDisk(kind), await openDisk(kind)];
+  const copy = { disk: second.disk, directory: join(directory, 'second-copy') };
+  await copy.disk.makeDirectory(copy.directory);
+  const disk = new MirroredDisk([{ disk: first.disk, directory }, copy]);
+  return { disk, close: async () => void (await Promise.all([first.close(), second.close()])) };
+}
 
 function shareOfDisk(
   { bytesPerSecond, appendMsP50 }: { bytesPerSecond: number; appendMsP50: number },

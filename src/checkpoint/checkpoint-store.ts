@@ -157,30 +157,8 @@ export class CheckpointStore {
     this.#seqs = this.#seqs.filter((seq) => seq >= oldestKept);
   }
 
-  async #read(seq: number): Promise<CheckpointContent> {
-    try {
-      return await this.#readFile(seq);
-    } catch (error) {
-      // A device that cannot read these sectors is damage of this file, not a reason to stop.
-      const errno = error instanceof MillraceError ? error.details['errno'] : undefined;
-      if (errno !== 'EIO') throw error;
-      return { kind: 'damaged', reason: `cannot be read: ${toError(error).message}` };
-    }
-  }
-
-  async #readFile(seq: number): Promise<CheckpointContent> {
-    const file = await this.#disk.openForReading(this.#pathOf(seq));
-    try {
-      const sizeBytes = await file.sizeBytes();
-      if (sizeBytes > CHECKPOINT_HEADER_BYTES + CHECKPOINT_PAYLOAD_BYTES_MAX) {
-        return { kind: 'damaged', reason: `${sizeBytes} bytes, more than a checkpoint may have` };
-      }
-      const bytes = new Uint8Array(sizeBytes);
-      const readBytes = await file.read(bytes, 0);
-      return decodeCheckpoint(seq, bytes.subarray(0, readBytes));
-    } finally {
-      await file.close();
-    }
+  #read(seq: number): Promise<CheckpointContent> {
+    return readCheckpoint(this.#disk, this.#pathOf(seq), seq);
   }
 
   #pathOf(seq: number): string {
@@ -188,8 +166,56 @@ export class CheckpointStore {
   }
 }
 
+/** Numbers of the sound checkpoints of a directory, newest first. Writes nothing, unlike a store
+ * that is opened. @throws {MillraceError} FORMAT_UNKNOWN, DISK_FAILED. */
+export async function soundCheckpoints(disk: Disk, directory: string): Promise<readonly number[]> {
+  const names = (await disk.list(directory)) ?? [];
+  const seqs = names.map(seqOf).filter((seq) => seq !== undefined);
+  const sound: number[] = [];
+  for (const seq of seqs) {
+    const path = join(directory, nameOf(seq));
+    if ((await readCheckpoint(disk, path, seq)).kind === 'valid') sound.push(seq);
+  }
+  return sound.toSorted((a, b) => b - a);
+}
+
+async function readCheckpoint(disk: Disk, path: string, seq: number): Promise<CheckpointContent> {
+  try {
+    return await readCheckpointFile(disk, path, seq);
+  } catch (error) {
+    // A device that cannot read these sectors is damage of this file, not a reason to stop.
+    const errno = error instanceof MillraceError ? error.details['errno'] : undefined;
+    if (errno !== 'EIO') throw error;
+    return { kind: 'damaged', reason: `cannot be read: ${toError(error).message}` };
+  }
+}
+
+async function readCheckpointFile(
+  disk: Disk,
+  path: string,
+  seq: number,
+): Promise<CheckpointContent> {
+  const file = await disk.openForReading(path);
+  try {
+    const sizeBytes = await file.sizeBytes();
+    if (sizeBytes > CHECKPOINT_HEADER_BYTES + CHECKPOINT_PAYLOAD_BYTES_MAX) {
+      return { kind: 'damaged', reason: `${sizeBytes} bytes, more than a checkpoint may have` };
+    }
+    const bytes = new Uint8Array(sizeBytes);
+    const readBytes = await file.read(bytes, 0);
+    return decodeCheckpoint(seq, bytes.subarray(0, readBytes));
+  } finally {
+    await file.close();
+  }
+}
+
 function nameOf(seq: number): string {
   return `checkpoint-${seq.toString(16).padStart(16, '0')}.ckpt`;
+}
+
+/** True for the file of a checkpoint that was finished, by its name. */
+export function isCheckpointName(name: string): boolean {
+  return seqOf(name) !== undefined;
 }
 
 function seqOf(name: string): number | undefined {

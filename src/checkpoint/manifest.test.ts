@@ -6,8 +6,11 @@ import { MillraceError } from '../core/errors.ts';
 import { crc32 } from '../serde/crc32.ts';
 import type { Disk } from '../wal/disk.ts';
 import { nodeDisk } from '../wal/node-disk.ts';
-import { readManifest, writeManifest } from './manifest.ts';
+import { compareManifests, nextLife, readManifest, writeManifest } from './manifest.ts';
 import type { Manifest } from './manifest.ts';
+
+const V2 =
+  '{"formatVersion":2,"logId":"0123456789abcdef0123456789abcdef","pipelineName":"a","epoch":1,';
 
 let root: string;
 beforeEach(() => {
@@ -27,6 +30,8 @@ describe('MANIFEST', () => {
     logId: '0123456789abcdef0123456789abcdef',
     pipelineName: 'wörd "count"\n',
     epoch: 3,
+    copies: 2,
+    lives: ['0badcafe', '00000001'],
   };
   const place = (): { disk: Disk; directory: string } => ({ disk: nodeDisk, directory: root });
   const path = (): string => join(root, 'MANIFEST');
@@ -45,8 +50,6 @@ describe('MANIFEST', () => {
     await writeManifest(place(), { ...manifest, quarantined });
     expect(await readManifest(place())).toEqual({ ...manifest, quarantined });
     expect(readFileSync(path(), 'utf8')).toMatch(/^\{"formatVersion":2,/);
-    await writeManifest(place(), manifest);
-    expect(readFileSync(path(), 'utf8')).toMatch(/^\{"formatVersion":1,/);
   });
 
   it('survives a process that died while writing it', async () => {
@@ -74,12 +77,10 @@ describe('MANIFEST', () => {
 
   it.each([
     ['{"formatVersion":3,"other":true}', 'FORMAT_UNKNOWN'],
-    [
-      '{"formatVersion":2,"logId":"0123456789abcdef0123456789abcdef","pipelineName":"a",' +
-        '"epoch":1,"quarantined":[{"log":"receiver-log-0.1q"}]}',
-      'CHECKPOINT_CORRUPT',
-    ],
+    [`${V2}"quarantined":[{"log":"receiver-log-0.1q"}]}`, 'CHECKPOINT_CORRUPT'],
     ['{"formatVersion":1,"logId":"short","pipelineName":"a","epoch":1}', 'CHECKPOINT_CORRUPT'],
+    [`${V2}"copies":3,"lives":[]}`, 'CHECKPOINT_CORRUPT'],
+    [`${V2}"copies":1,"lives":["x"]}`, 'CHECKPOINT_CORRUPT'],
     ['[]', 'CHECKPOINT_CORRUPT'],
     ['null', 'CHECKPOINT_CORRUPT'],
     ['no JSON', 'CHECKPOINT_CORRUPT'],
@@ -89,9 +90,57 @@ describe('MANIFEST', () => {
     expect(await codeOf(readManifest(place()))).toBe(code);
   });
 
+  it('of version 1 is read: one copy, and no lives', async () => {
+    const json = `{"formatVersion":1,"logId":"${manifest.logId}","pipelineName":"a","epoch":7}`;
+    const crc = crc32(Buffer.from(json)).toString(16).padStart(8, '0');
+    writeFileSync(path(), `${json}\ncrc32 ${crc}\n`);
+    const read = await readManifest(place());
+    expect(read).toMatchObject({ epoch: 7, copies: 1, lives: [] });
+    const next = nextLife(read ?? manifest, { life: '12345678', copies: 1 });
+    await writeManifest(place(), next);
+    expect(await readManifest(place())).toMatchObject({ epoch: 8, lives: ['12345678'] });
+    expect(readFileSync(path(), 'utf8')).toMatch(/^\{"formatVersion":2,/);
+  });
+
   it('is never written with a wrong field', async () => {
     expect(await codeOf(writeManifest(place(), { ...manifest, epoch: 0 }))).toBe(
       'BROKEN_INVARIANT',
     );
+  });
+});
+
+describe('two manifests', () => {
+  const first: Manifest = {
+    logId: '0123456789abcdef0123456789abcdef',
+    pipelineName: 'a',
+    epoch: 1,
+    lives: ['aaaaaaaa'],
+  };
+  const live = (from: Manifest, life: string): Manifest => nextLife(from, { life, copies: 1 });
+
+  it('of one history are older, newer or the same', () => {
+    const second = live(first, 'bbbbbbbb');
+    const third = live(second, 'cccccccc');
+    expect(compareManifests(first, third)).toBe('older');
+    expect(compareManifests(third, second)).toBe('newer');
+    expect(compareManifests(second, { ...second })).toBe('same');
+  });
+
+  it('that went on without each other are split, also when one went further', () => {
+    const one = live(first, 'bbbbbbbb');
+    const other = live(first, 'dddddddd');
+    expect(compareManifests(one, other)).toBe('split');
+    expect(compareManifests(live(live(one, 'eeeeeeee'), 'ffffffff'), other)).toBe('split');
+    expect(compareManifests(other, live(one, 'eeeeeeee'))).toBe('split');
+  });
+
+  it('too far apart cannot be compared', () => {
+    let far = first;
+    for (let life = 0; life < 999; life += 1) far = live(far, 'bbbbbbbb');
+    expect(compareManifests(first, far)).toBe('older');
+    far = live(far, 'bbbbbbbb');
+    expect(far.lives).toHaveLength(1000);
+    expect(compareManifests(first, far)).toBe('unknown');
+    expect(compareManifests({ ...first, lives: [] }, first)).toBe('unknown');
   });
 });

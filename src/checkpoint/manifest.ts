@@ -1,6 +1,6 @@
 /** MANIFEST: what a checkpoint directory is, in text that a person can read.
  *
- *      {"formatVersion":1,"logId":"…","pipelineName":"wordcount","epoch":3}
+ *      {"formatVersion":2,"logId":"…","pipelineName":"wordcount","epoch":3,"copies":1,"lives":[…]}
  *      crc32 9ae0daaf
  *
  * The first line is JSON, the second the CRC-32 of its bytes without the newline. "There is no
@@ -10,15 +10,21 @@
 import { join } from 'node:path';
 import { assert } from '../core/assert.ts';
 import { MillraceError } from '../core/errors.ts';
+import { uniqueId } from '../core/random.ts';
 import { crc32 } from '../serde/crc32.ts';
 import type { Disk } from '../wal/disk.ts';
 import { replaceFile } from './replace-file.ts';
 
-/** The newest that is read. Written is the oldest that says all: 2 only with `quarantined`. */
+/** Version 1 had no copies, no lives and no logs elsewhere. */
 const MANIFEST_FORMAT_VERSION = 2;
 const MANIFEST_NAME = 'MANIFEST';
+/** A file in a directory that is being made from another copy, until it has a MANIFEST. */
+export const INCOMPLETE_NAME: string = 'MANIFEST.incomplete';
+/** Lives that are remembered: two copies further apart cannot be compared. */
+const LIVES_MAX = 1000;
 const BYTES_MAX = 64 * 1024;
 const LOG_ID = /^[0-9a-f]{32}$/;
+const LIFE = /^[0-9a-f]{8}$/;
 
 /** A receiver log outside of the checkpoint directory. */
 export interface QuarantinedLog {
@@ -34,8 +40,49 @@ export interface Manifest {
   readonly pipelineName: string;
   /** Rises by one at every start: 1, 2, 3 … */
   readonly epoch: number;
+  /** In how many directories the life of this epoch was written. @defaultValue 1 */
+  readonly copies?: 1 | 2;
+  /** A random word for each of the latest epochs, up to this one's: two copies of a directory that
+   * went on without each other differ in them. @defaultValue none */
+  readonly lives?: readonly string[];
   /** Logs that went on elsewhere when a disk failed, and are still needed; absent without any. */
   readonly quarantined?: readonly QuarantinedLog[];
+}
+
+/** How two manifests of one log id stand to each other. `split`: both went on without the other.
+ * `unknown`: too far apart, or written by a version that kept no lives. */
+export type ManifestRelation = 'same' | 'older' | 'newer' | 'split' | 'unknown';
+
+/** What `one` is, compared with `other`. */
+export function compareManifests(one: Manifest, other: Manifest): ManifestRelation {
+  const epoch = Math.min(one.epoch, other.epoch);
+  const [life, otherLife] = [lifeOf(one, epoch), lifeOf(other, epoch)];
+  if (life === undefined || otherLife === undefined) return 'unknown';
+  if (life !== otherLife) return 'split';
+  if (one.epoch === other.epoch) return 'same';
+  return one.epoch < other.epoch ? 'older' : 'newer';
+}
+
+function lifeOf({ epoch, lives = [] }: Manifest, wanted: number): string | undefined {
+  return lives[lives.length - 1 - (epoch - wanted)];
+}
+
+/** A word for a life: 8 hex digits, chosen at random. */
+export function newLife(): string {
+  return uniqueId().slice(0, 8);
+}
+
+/** The manifest of the next start. @param life of `newLife`. */
+export function nextLife(
+  previous: Manifest,
+  { life, copies }: { readonly life: string; readonly copies: 1 | 2 },
+): Manifest {
+  return {
+    ...previous,
+    epoch: previous.epoch + 1,
+    copies,
+    lives: [...(previous.lives ?? []), life].slice(-LIVES_MAX),
+  };
 }
 
 export interface ManifestPlace {
@@ -55,10 +102,10 @@ export async function readManifest(place: ManifestPlace): Promise<Manifest | und
  * @throws {MillraceError} DISK_FAILED, DISK_FULL: the old one, if any, is still in place. */
 export async function writeManifest(place: ManifestPlace, manifest: Manifest): Promise<void> {
   assert(isManifest(manifest), `not fit for MANIFEST: ${JSON.stringify(manifest)}`);
-  const { logId, pipelineName, epoch, quarantined } = manifest;
-  // An older millrace must not go on without the logs elsewhere.
-  const formatVersion = quarantined === undefined ? 1 : 2;
-  const json = JSON.stringify({ formatVersion, logId, pipelineName, epoch, quarantined });
+  const { logId, pipelineName, epoch, copies = 1, lives = [], quarantined } = manifest;
+  const formatVersion = MANIFEST_FORMAT_VERSION;
+  const life = { epoch, copies, lives };
+  const json = JSON.stringify({ formatVersion, logId, pipelineName, ...life, quarantined });
   const text = `${json}\n${crcLine(Buffer.from(json))}\n`;
   await replaceFile({ ...place, name: MANIFEST_NAME }, [Buffer.from(text)]);
 }
@@ -81,9 +128,9 @@ function decodeManifest(path: string, bytes: Uint8Array): Manifest {
   }
   if (!Number.isSafeInteger(version) || !isManifest(content))
     throw damaged(path, 'a field is missing or wrong');
-  const { logId, pipelineName, epoch, quarantined } = content;
+  const { logId, pipelineName, epoch, copies = 1, lives = [], quarantined } = content;
   const places = quarantined === undefined ? {} : { quarantined };
-  return Object.freeze({ logId, pipelineName, epoch, ...places });
+  return Object.freeze({ logId, pipelineName, epoch, copies, lives, ...places });
 }
 
 function parseJson(path: string, json: string): unknown {
@@ -97,7 +144,12 @@ function parseJson(path: string, json: string): unknown {
 function isManifest(value: unknown): value is Manifest {
   if (typeof value !== 'object' || value === null) return false;
   const { logId, pipelineName, epoch, quarantined } = value as Partial<Manifest>;
+  const { copies = 1, lives = [] } = value as { copies?: unknown; lives?: unknown };
   return (
+    (copies === 1 || copies === 2) &&
+    Array.isArray(lives) &&
+    lives.length <= LIVES_MAX &&
+    lives.every((life) => typeof life === 'string' && LIFE.test(life)) &&
     typeof logId === 'string' &&
     LOG_ID.test(logId) &&
     typeof pipelineName === 'string' &&

@@ -16,12 +16,14 @@ export function eventLevel(event: EngineEvent): LogLevel {
     case 'receiver-started':
     case 'receiver-ended':
     case 'sources-released':
+    case 'copy-restored':
       return 'info';
     case 'receiver-error':
     case 'receiver-restarting':
     case 'executor-died':
     case 'task-failed':
     case 'checkpoint-skipped':
+    case 'copy-restoring':
     case 'blocks-lost':
     case 'sources-held':
     case 'checkpoint-postponed':
@@ -69,6 +71,13 @@ export function eventText(event: EngineEvent): string {
       return `checkpoint ${event.seq} written (${event.bytes} bytes)`;
     case 'checkpoint-skipped':
       return `checkpoint ${event.path} is not used: ${event.reason}`;
+    case 'copy-restoring':
+      return `${event.directory} is made again from the other copy: ${event.reason}`;
+    case 'copy-restored':
+      return (
+        `${event.directory} is a whole copy again: ` +
+        `${counted(event.fileCount, 'file')}, ${formatBytes(event.copiedBytes)} copied`
+      );
     case 'blocks-lost':
       return (
         `batch ${event.batchTimeMs} runs without ${counted(event.recordCount, 'record')} that ` +

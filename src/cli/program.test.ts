@@ -112,12 +112,13 @@ it('does not let the last of --checkpoint and --no-checkpoint win in silence', a
 
 it('collects what is wrong instead of stopping at the first', async () => {
   const { operands, flags } = await call(
-    'run --wat p.ts --batches 0 --log-level loud --no-checkpoint --wal sync',
+    'run --wat p.ts --batches 0 --log-level loud --no-checkpoint --wal sync --mirror m',
   );
   expect(operands).toEqual(['--wat', 'p.ts']);
   expect(flags?.problems).toEqual([
     expect.stringContaining("--log-level is 'loud'"),
     expect.stringContaining("--batches is '0'"),
     expect.stringContaining('--wal sync and --no-checkpoint exclude each other'),
+    expect.stringContaining('--mirror and --no-checkpoint exclude each other'),
   ]);
 });

@@ -28,6 +28,14 @@ const FLAG_TEXTS: Partial<Record<keyof PipelineOptions, FlagText>> = {
   executors: { value: '<n>', summary: 'threads that run tasks' },
   receiverExecutors: { value: '<n>', summary: 'threads that run receivers, one log each' },
   checkpointDir: { value: '<dir>', summary: 'directory of logs and checkpoints' },
+  mirrorDir: {
+    value: '<dir>',
+    summary: 'a second directory, on another disk, for everything the first one holds',
+  },
+  allowNetworkFileSystem: {
+    value: '',
+    summary: 'take a directory whose disk is behind a network',
+  },
   durability: {
     value: '<level>',
     summary:
@@ -94,8 +102,8 @@ export function readRunFlags(given: Readonly<Record<string, unknown>>): RunFlags
   const options: Record<string, unknown> = {};
   for (const flag of describeFlags()) {
     const value = given[optionOf(flag).attributeName()];
-    if (value !== undefined && flag.option !== 'checkpointDir')
-      options[flag.option] = amount(value);
+    if (value === undefined || flag.option === 'checkpointDir') continue;
+    options[flag.option] = flag.option === 'mirrorDir' ? value : amount(value);
   }
   const { checkpoint } = given;
   const logLevel = LOG_LEVELS.find((level) => level === (given['logLevel'] ?? 'info'));
@@ -119,6 +127,10 @@ export function readRunFlags(given: Readonly<Record<string, unknown>>): RunFlags
     );
     delete options['durability']; // told; the check of options would tell it again
   }
+  if (checkpoint === false && options['mirrorDir'] !== undefined) {
+    problems.push('--mirror and --no-checkpoint exclude each other: there is nothing to copy');
+    delete options['mirrorDir'];
+  }
   return {
     options,
     checkpointDir: checkpoint as string | false | undefined,
@@ -133,7 +145,8 @@ function optionOf(flag: FlagDescription): Option {
   const { value, summary } = FLAG_TEXTS[flag.option] ?? { value: '<value>', summary: flag.option };
   const range = flag.range === undefined ? '' : `; ${flag.range}`;
   const defaultText = flag.defaultText === undefined ? '' : ` (default: ${flag.defaultText})`;
-  return new Option(`${flag.flag} ${value}`, `${summary}${range}${defaultText}`);
+  const form = flag.isSwitch ? flag.flag : `${flag.flag} ${value}`;
+  return new Option(form, `${summary}${range}${defaultText}`);
 }
 
 /** A bare number is one: of milliseconds, of bytes, of threads. Everything else stays text. */

@@ -14,7 +14,9 @@ export type CrashStep =
   | 'recovery.verdict'
   | 'recovery.rewrite'
   | 'recovery.replay'
-  | 'recovery.adopt';
+  | 'recovery.adopt'
+  | 'mirror.equal'
+  | 'mirror.restore';
 
 export interface CrashPlan {
   readonly step: CrashStep;

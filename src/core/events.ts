@@ -98,6 +98,20 @@ export type EngineEvent =
       readonly to: string;
     }
   | { readonly type: 'checkpoint-skipped'; readonly path: string; readonly reason: string }
+  /** A second copy of the checkpoint directory is being made from the other one. */
+  | {
+      readonly type: 'copy-restoring';
+      readonly directory: string;
+      readonly reason: string;
+      readonly copiedBytes: number;
+    }
+  | {
+      readonly type: 'copy-restored';
+      readonly directory: string;
+      /** Written or removed. */
+      readonly fileCount: number;
+      readonly copiedBytes: number;
+    }
   | {
       readonly type: 'blocks-lost';
       readonly batchTimeMs: BatchTimeMs;

@@ -66,6 +66,8 @@ export function textOrFalse(expected: string): OptionKind<string | false> {
   return { schema: v.union([v.pipe(v.string(), v.nonEmpty()), v.literal(false)]), expected };
 }
 
+export const yesOrNo: OptionKind<boolean> = { schema: v.boolean(), expected: 'true or false' };
+
 /** Numbers and text that `parse` understands. */
 function parsed(parse: (given: number | string) => number): v.GenericSchema<unknown, number> {
   return v.pipe(

@@ -18,6 +18,12 @@ export interface PipelineOptions {
   /** Directory of logs and checkpoints; `false`: none, then nothing survives the process.
    * @defaultValue `./.millrace/<name>` */
   readonly checkpointDir?: string | false;
+  /** A second directory, on another disk, that everything in `checkpointDir` is written to as well,
+   * before anything is acknowledged; either one is enough to recover. @defaultValue none */
+  readonly mirrorDir?: string | false;
+  /** Take a directory on a network file system, where a sync and a lock mean what a server makes of
+   * them. @defaultValue false: such a directory is refused */
+  readonly allowNetworkFileSystem?: boolean;
   /** What an acknowledgement means. @defaultValue `sync`; `off` without a checkpoint directory */
   readonly durability?: 'sync' | 'flush' | 'off';
   /** Shared memory for blocks, in bytes or as `'64MiB'`, 16 MiB to 4 GiB. @defaultValue 512 MiB */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MillraceError } from './errors.ts';
-import { CONFIG_RULES, resolveOptions } from './options.ts';
+import { CONFIG_RULES, findOptionProblems, resolveOptions } from './options.ts';
 import type { OptionSources, ResolvedOptions } from './options.ts';
 
 const MIB = 2 ** 20;
@@ -31,6 +31,8 @@ describe('resolveOptions', () => {
       executors: 2,
       receiverExecutors: undefined,
       checkpointDir: './.millrace/wordcount',
+      mirrorDir: false,
+      allowNetworkFileSystem: false,
       durability: 'sync',
       memoryBytes: 512 * MIB,
       checkpointIntervalMs: 1000,
@@ -166,5 +168,29 @@ describe('wrong options', () => {
   it('of a checkpoint are named as such', () => {
     const bad = (): unknown => resolve({ checkpoint: { batchIntervalMs: 1 } });
     expect(bad).toThrow('batchInterval (from the checkpoint) is 1');
+  });
+});
+
+describe('mirrorDir', () => {
+  it('needs a checkpoint directory, unless a stronger source has said that there is none', () => {
+    const none = { name, checkpointDir: false as const };
+    const problems = findOptionProblems({ module: { ...none, mirrorDir: 'm' } });
+    expect(problems).toEqual([expect.stringContaining('mirrorDir')]);
+    const flags = { mirrorDir: 'm' };
+    expect(findOptionProblems({ flags, module: none })).toHaveLength(1);
+    const overruled = {
+      flags: { checkpointDir: false as const },
+      module: { name, mirrorDir: 'm' },
+    };
+    expect(resolveOptions(overruled).mirrorDir).toBe(false);
+    expect(resolveOptions({ module: { name, mirrorDir: 'm' } }).mirrorDir).toBe('m');
+  });
+
+  it('and logs that go on elsewhere exclude each other', () => {
+    const elsewhere = { onWalFailure: 'quarantine', quarantineDir: 'q' } as const;
+    expect(findOptionProblems({ module: { name, ...elsewhere } })).toEqual([]);
+    expect(findOptionProblems({ module: { name, ...elsewhere, mirrorDir: 'm' } })).toEqual([
+      expect.stringMatching(/onWalFailure.* and mirrorDir.* exclude each other/),
+    ]);
   });
 });

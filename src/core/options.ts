@@ -8,7 +8,15 @@ import { inspect } from 'node:util';
 import { safeParse } from 'valibot';
 import { formatBytes } from './bytes.ts';
 import { MillraceError } from './errors.ts';
-import { byteAmount, duration, integer, oneOf, text, textOrFalse } from './option-schemas.ts';
+import {
+  byteAmount,
+  duration,
+  integer,
+  oneOf,
+  text,
+  textOrFalse,
+  yesOrNo,
+} from './option-schemas.ts';
 import type { OptionKind } from './option-schemas.ts';
 import type { PipelineOptions } from './options-types.ts';
 
@@ -32,6 +40,10 @@ export interface ResolvedOptions {
   readonly receiverExecutors: number | undefined;
   /** As given, not made absolute. */
   readonly checkpointDir: string | false;
+  /** A second place for everything that `checkpointDir` holds. As given. */
+  readonly mirrorDir: string | false;
+  /** Start also where a network stands between the log and its device. */
+  readonly allowNetworkFileSystem: boolean;
   /** `off` when `checkpointDir` is false. */
   readonly durability: 'sync' | 'flush' | 'off';
   readonly memoryBytes: number;
@@ -60,6 +72,8 @@ export const CONFIG_RULES: Readonly<Record<keyof ResolvedOptions, ConfigRule>> =
   executors: 'ignored',
   receiverExecutors: 'ignored',
   checkpointDir: 'ignored',
+  mirrorDir: 'ignored',
+  allowNetworkFileSystem: 'ignored',
   durability: 'ignored',
   memoryBytes: 'ignored',
   checkpointIntervalMs: 'ignored',
@@ -87,7 +101,7 @@ export interface OptionSources {
 interface Field {
   readonly option: keyof PipelineOptions;
   readonly flag?: string;
-  readonly kind: OptionKind<string | number | false>;
+  readonly kind: OptionKind<string | number | boolean>;
   /** In words, where the default depends on other things. */
   readonly defaultText?: string;
 }
@@ -128,6 +142,18 @@ const FIELDS: Readonly<Record<keyof ResolvedOptions, Field>> = {
     flag: '--checkpoint',
     kind: textOrFalse('the path of a directory, or false'),
     defaultText: './.millrace/<name of the pipeline>',
+  },
+  mirrorDir: {
+    option: 'mirrorDir',
+    flag: '--mirror',
+    kind: textOrFalse('the path of a directory, or false'),
+    defaultText: 'none',
+  },
+  allowNetworkFileSystem: {
+    option: 'allowNetworkFileSystem',
+    flag: '--allow-network-file-system',
+    kind: yesOrNo,
+    defaultText: 'refuse them',
   },
   durability: {
     option: 'durability',
@@ -184,6 +210,8 @@ const FIELD_NAMES = Object.keys(FIELDS) as readonly (keyof ResolvedOptions)[];
 
 const BUILT_IN_DEFAULTS: Partial<PipelineOptions> = {
   batchInterval: 1000,
+  mirrorDir: false,
+  allowNetworkFileSystem: false,
   durability: 'sync',
   memory: 512 * MIB,
   maxTaskFailures: 4,
@@ -195,6 +223,8 @@ const BUILT_IN_DEFAULTS: Partial<PipelineOptions> = {
 };
 
 type SourceName = 'flags' | 'module' | 'checkpoint' | 'defaults';
+
+const SOURCE_ORDER: readonly SourceName[] = ['flags', 'module', 'checkpoint', 'defaults'];
 
 /** What was given for one option, and by whom. */
 interface Given {
@@ -232,6 +262,8 @@ export interface FlagDescription {
   /** Allowed values in short; absent where only words tell. */
   readonly range?: string;
   readonly defaultText?: string;
+  /** Takes no value: to give it is to say yes. */
+  readonly isSwitch: boolean;
 }
 
 /** Every option that has a flag, in the order of declaration. */
@@ -244,6 +276,7 @@ export function describeFlags(): readonly FlagDescription[] {
     return {
       option,
       flag,
+      isSwitch: kind === yesOrNo,
       ...(range === undefined ? {} : { range }),
       ...(defaultText === undefined ? {} : { defaultText }),
     };
@@ -339,10 +372,16 @@ class Resolution {
       );
     }
     this.#checkQuarantine(options);
-    return this.#withDurability(options);
+    return this.#withMirror(this.#withDurability(options));
   }
 
-  #checkQuarantine({ onWalFailure, quarantineDir }: ResolvedOptions): void {
+  #checkQuarantine({ onWalFailure, quarantineDir, mirrorDir }: ResolvedOptions): void {
+    if (onWalFailure === 'quarantine' && mirrorDir !== false) {
+      this.problems.push(
+        `${this.#shown('onWalFailure')} and ${this.#shown('mirrorDir')} exclude each other: ` +
+          'a log that goes on elsewhere has no second copy',
+      );
+    }
     if ((onWalFailure === 'quarantine') === (quarantineDir !== undefined)) return;
     this.problems.push(
       quarantineDir === undefined
@@ -354,15 +393,27 @@ class Resolution {
   /** Without a directory there is no log. Who says so overrules what a weaker source asked for. */
   #withDurability(options: ResolvedOptions): ResolvedOptions {
     if (options.checkpointDir !== false || options.durability === 'off') return options;
-    const order: readonly SourceName[] = ['flags', 'module', 'checkpoint', 'defaults'];
-    const rank = (field: keyof ResolvedOptions): number =>
-      order.indexOf(this.#given(field)?.source ?? 'defaults');
-    const isAsked = rank('durability') < order.indexOf('checkpoint');
-    if (isAsked && rank('durability') <= rank('checkpointDir')) {
+    const isAsked = this.#rank('durability') < SOURCE_ORDER.indexOf('checkpoint');
+    if (isAsked && this.#rank('durability') <= this.#rank('checkpointDir')) {
       const need = 'needs a checkpoint directory, and there is none (checkpointDir is false)';
       this.problems.push(`${this.#shown('durability')} ${need}`);
     }
     return { ...options, durability: 'off' };
+  }
+
+  /** Without a directory there is nothing to copy. */
+  #withMirror(options: ResolvedOptions): ResolvedOptions {
+    if (options.checkpointDir !== false || options.mirrorDir === false) return options;
+    if (this.#rank('mirrorDir') <= this.#rank('checkpointDir')) {
+      const need = 'needs a checkpoint directory, and there is none (checkpointDir is false)';
+      this.problems.push(`${this.#shown('mirrorDir')} ${need}`);
+    }
+    return { ...options, mirrorDir: false };
+  }
+
+  /** Of the source that an option comes from; 0 is the strongest. */
+  #rank(field: keyof ResolvedOptions): number {
+    return SOURCE_ORDER.indexOf(this.#given(field)?.source ?? 'defaults');
   }
 }
 

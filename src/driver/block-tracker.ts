@@ -18,8 +18,9 @@ import type { BatchShare, TrackerEvent, TrackerState } from './tracker-state.ts'
 
 /** The driver log as the tracker sees it. */
 export interface EventLog {
-  /** Resolves, in call order, when the payload is durable. Rejects for good when the log fails. */
-  append(payload: Uint8Array): Promise<{ readonly lsn: Lsn }>;
+  /** Resolves, in call order, when the payload is durable. Rejects for good when the log fails.
+   * @param isMirrored only after the log's mirror, where there is one, witnesses it too. */
+  append(payload: Uint8Array, isMirrored?: boolean): Promise<{ readonly lsn: Lsn }>;
 }
 
 export interface BlockTrackerOptions {
@@ -121,7 +122,10 @@ export class BlockTracker {
 
   async #logAndApply(event: TrackerEvent): Promise<void> {
     const { log, codec } = this.#options;
-    const { lsn } = await log.append(encodeEvent(event, codec));
+    // Nothing but the log knows an allocation; a block is in its receiver's log, and a cleaning
+    // repeats what every kept checkpoint says.
+    const isMirrored = event.type === 'batch-allocated';
+    const { lsn } = await log.append(encodeEvent(event, codec), isMirrored);
     applyEvent(this.state, event);
     this.#appliedLsn = lsn;
   }

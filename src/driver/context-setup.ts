@@ -6,6 +6,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { systemClock } from '../core/clock.ts';
 import type { Clock } from '../core/clock.ts';
+import { MillraceError } from '../core/errors.ts';
 import { EventBus } from '../core/events.ts';
 import { resolveOptions } from '../core/options.ts';
 import type { OptionSources, ResolvedOptions } from '../core/options.ts';
@@ -15,6 +16,7 @@ import { loadPipeline } from '../dstream/load-pipeline.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import type { Disk, OpenedDisk } from '../wal/disk.ts';
 import { DiskThread } from '../wal/disk-thread.ts';
+import type { Copy } from '../wal/mirrored-disk.ts';
 import type { Shortage } from '../wal/shortage.ts';
 import { nodeDisk } from '../wal/node-disk.ts';
 import { Engine } from './engine.ts';
@@ -64,11 +66,12 @@ export async function prepareRun(
   if (onEvent !== undefined) events.subscribe(onEvent);
   let engine: Engine | undefined = undefined;
   let home: Home | undefined;
-  const ownDisk = openDisk(givenDisk, resolveOptions(sources));
-  const { disk } = ownDisk;
+  const disks = openDisks(givenDisk, resolveOptions(sources));
+  const { disk } = disks;
   try {
     home = await openHomeOf(sources, graph, {
       disk,
+      mirrorDisk: disks.mirrorDisk,
       clock,
       events,
       onPoison: (error) => engine?.fail(error),
@@ -81,7 +84,7 @@ export async function prepareRun(
       options: resolved,
       ...(home === undefined ? {} : { home }),
       disk,
-      closeDisk: () => ownDisk.close(),
+      closeDisk: () => disks.close(),
       clock,
       events,
       spawn: spawnReceiverThread,
@@ -95,24 +98,36 @@ export async function prepareRun(
       await home?.driverLog.close();
       await home?.lock.release();
     } finally {
-      await ownDisk.close();
+      await disks.close();
     }
     throw error;
   }
 }
 
-/** A thread of the driver's own when acknowledgements will wait for it; else there is only scratch
- * to be written. */
-function openDisk(given: Disk | undefined, { checkpointDir }: ResolvedOptions): OpenedDisk {
-  if (given !== undefined || checkpointDir === false) {
+/** One for each place; both are the given one, if there is one. */
+function openDisks(given: Disk | undefined, { checkpointDir, mirrorDir }: ResolvedOptions) {
+  const first = openDisk(given, checkpointDir, 'the driver');
+  const second = openDisk(given, mirrorDir, 'the second copy');
+  const close = async (): Promise<void> => {
+    await Promise.all([first.close(), second.close()]);
+  };
+  return { disk: first.disk, mirrorDisk: second.disk, close };
+}
+
+/** A thread of its own for each directory that acknowledgements will wait for; else there is only
+ * scratch to be written. */
+function openDisk(given: Disk | undefined, directory: string | false, name: string): OpenedDisk {
+  if (given !== undefined || directory === false) {
     return { disk: given ?? nodeDisk, close: () => Promise.resolve() };
   }
-  const thread = new DiskThread('the driver');
+  const thread = new DiskThread(name);
   return { disk: thread.disk, close: () => thread.close() };
 }
 
 interface HomeServices {
   readonly disk: Disk;
+  /** For the second place, if there is one. */
+  readonly mirrorDisk: Disk;
   readonly clock: Clock;
   readonly events: EventBus;
   readonly onPoison: (error: Error) => void;
@@ -123,7 +138,7 @@ interface HomeServices {
 function openHomeOf(
   sources: OptionSources,
   graph: Graph,
-  { disk, clock, events, onPoison, onShortage }: HomeServices,
+  { disk, mirrorDisk, clock, events, onPoison, onShortage }: HomeServices,
 ): Promise<Home | undefined> {
   const options = resolveOptions(sources);
   const { checkpointDir } = options;
@@ -135,6 +150,7 @@ function openHomeOf(
     codec: msgpackCodec,
     events,
     directory,
+    ...mirrorOf(directory, options, mirrorDisk),
     options,
     accept: (checkpoint) => {
       if (checkpoint === undefined) return options;
@@ -150,4 +166,21 @@ function openHomeOf(
     onPoison,
     onShortage,
   });
+}
+
+/** The second place, if there is one. */
+function mirrorOf(
+  directory: string,
+  { mirrorDir }: ResolvedOptions,
+  disk: Disk,
+): { readonly mirror?: Copy } {
+  if (mirrorDir === false) return {};
+  const mirror = { disk, directory: resolve(mirrorDir) };
+  const [one, other] = [`${directory}/`, `${mirror.directory}/`];
+  if (!one.startsWith(other) && !other.startsWith(one)) return { mirror };
+  throw new MillraceError(
+    'OPTIONS_INVALID',
+    `mirrorDir (${mirror.directory}) and checkpointDir (${directory}) must lie side by ` +
+      'side, each on a disk of its own: give mirrorDir another directory',
+  );
 }

@@ -18,7 +18,7 @@ import type { Graph } from '../dstream/graph.ts';
 import { inputOptions } from '../dstream/input-options.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import type { Disk } from '../wal/disk.ts';
-import type { PipelineModule, ReceiverExecutorData } from '../workers/protocol.ts';
+import type { PipelineModule, ReceiverExecutorData, ReceiverLogSpec } from '../workers/protocol.ts';
 import { BatchGenerator } from './batch-generator.ts';
 import { BatchScheduler } from './batch-scheduler.ts';
 import { BlockMemory } from './block-memory.ts';
@@ -246,8 +246,16 @@ function logOf({ input, tracker }: Base, executorIndex: number): Pick<ReceiverEx
       durability: options.durability,
       // Another directory may not know direct writes.
       mode: home.logs.isElsewhere(name) ? 'buffered' : home.mode,
+      isGrowing: home.isGrowing,
+      ...mirrorOf(home),
     },
   };
+}
+
+function mirrorOf({ directory, places, lock }: Home): Pick<ReceiverLogSpec, 'mirror'> {
+  const [, second] = places;
+  if (second === undefined || lock.mirrorFile === undefined) return {};
+  return { mirror: { of: directory, directory: second.directory, lock: lock.mirrorFile } };
 }
 
 /** What a failed receiver log leads to. @returns `undefined`: the end of the engine. */
@@ -391,8 +399,8 @@ async function removeLog(disk: Disk, home: Home, name: string): Promise<void> {
 function witnessedLog(log: EventLog, witness: SharedArrayBuffer): EventLog {
   const cell = new BigInt64Array(witness);
   return {
-    async append(payload) {
-      const at = await log.append(payload);
+    async append(payload, isMirrored) {
+      const at = await log.append(payload, isMirrored);
       if (BigInt(at.lsn) > Atomics.load(cell, 0)) Atomics.store(cell, 0, BigInt(at.lsn));
       return at;
     },

@@ -214,7 +214,7 @@ describe('a log that is sound by itself', () => {
     expect((await examine(disk, logId)).orphans).toEqual([]);
     const { message, details } = await refusalOf(disk, 'f'.repeat(32));
     expect(message).toMatch(/driver-log belongs to another checkpoint directory/);
-    expect(details).toMatchObject({ problemCount: 2, logId });
+    expect(details).toMatchObject({ problemCount: 3, logId });
   });
 });
 

@@ -2,8 +2,9 @@
  *
  * Reads the newest valid checkpoint, replays the driver log over it in memory with the same
  * `applyEvent` as live running, scans every receiver log, and judges each log by what the others
- * witness: the driver log by the watermarks in the receiver logs and by the checkpoint, a receiver
- * log by the registered blocks. Nothing is written here; recovery.ts does that, after all verdicts.
+ * witness: the driver log by its mirror, the watermarks in the receiver logs and the checkpoint, a
+ * receiver log by the registered blocks. Nothing is written here; recovery.ts does that, after
+ * all verdicts.
  * @module */
 import { join } from 'node:path';
 import { readBlockMeta } from '../blocks/block-layout.ts';
@@ -37,6 +38,7 @@ import { applyEvent, emptyTrackerState } from './tracker-state.ts';
 import type { TrackerState } from './tracker-state.ts';
 
 const DRIVER_LOG = 'driver-log';
+const DRIVER_LOG_MIRROR = 'driver-log-mirror';
 const RECEIVER_LOG = /^receiver-log-\d+(\.\d+)?$/;
 
 /** A log by its name in block positions. */
@@ -66,6 +68,8 @@ export interface Examination {
   /** LSN of the last driver event in `state`. */
   readonly appliedLsn: Lsn;
   readonly driverLog: ExaminedLog;
+  /** Of a damaged one recovery makes another: it only repeats what the driver log says. */
+  readonly driverLogMirror: ExaminedLog;
   readonly receiverLogs: readonly ExaminedLog[];
   /** In the order of their logs. */
   readonly orphans: readonly Orphan[];
@@ -93,20 +97,24 @@ export async function examineDirectory(input: ExaminationInput): Promise<Examina
   const driver = await replayDriverLog(input, state, checkpoint);
   const known = new KnownBlocks(state);
   const scans = await scanReceiverLogs(input, logs, { state, known });
-  const { driverLog, receiverLogs } = judgeAll({ input, state, checkpoint, driver, scans });
+  const driverLogMirror = await examineMirror(input);
+  const found = { driver, driverLogMirror, scans };
+  const { driverLog, receiverLogs } = judgeAll({ input, state, checkpoint, ...found });
   refuseProblems([
     ...driverProblems(driverLog, driver, checkpoint),
     ...scans.flatMap(({ problems }) => problems),
     ...receiverLogs.flatMap((log) => blockProblems(log, known)),
     ...missingLogs(known, receiverLogs),
+    ...mirrorProblems(driverLogMirror, driverLog),
   ]);
+  tellMirror(input.events, driverLogMirror);
   const orphans = scans.flatMap((scanned) => scanned.orphans);
   refuseWithoutCheckpoint(input, checkpoint, {
     hasContent: driver.eventCount > 0 || orphans.length > 0,
     logs: [driverLog, ...receiverLogs],
   });
   const appliedLsn = Math.max(checkpoint?.appliedLsn ?? 0, driverLog.scan.lastLsn) as Lsn;
-  return { checkpoint, state, appliedLsn, driverLog, receiverLogs, orphans };
+  return { checkpoint, state, appliedLsn, driverLog, driverLogMirror, receiverLogs, orphans };
 }
 
 /** A log that was copied here from elsewhere says nothing about the others, sound as it may be. */
@@ -132,9 +140,7 @@ async function placedLogs({
   manifest,
 }: ExaminationInput): Promise<readonly PlacedLog[]> {
   const names = (await disk.list(directory)) ?? [];
-  const here = names
-    .filter((name) => name === DRIVER_LOG || RECEIVER_LOG.test(name))
-    .map((name) => ({ name, path: join(directory, name) }));
+  const here = names.filter(isLogName).map((name) => ({ name, path: join(directory, name) }));
   const elsewhere: PlacedLog[] = [];
   const missing: Problem[] = [];
   for (const { log, directory: path } of manifest?.quarantined ?? []) {
@@ -145,6 +151,35 @@ async function placedLogs({
   }
   refuseProblems(missing);
   return [...here, ...elsewhere];
+}
+
+/** True for the directory of a log, by its place in the checkpoint directory. */
+export function isLogName(name: string): boolean {
+  return isDriverLogName(name) || RECEIVER_LOG.test(name);
+}
+
+function isDriverLogName(name: string): boolean {
+  return name === DRIVER_LOG || name === DRIVER_LOG_MIRROR;
+}
+
+async function examineMirror({ disk, directory }: ExaminationInput): Promise<ExaminedLog> {
+  const path = join(directory, DRIVER_LOG_MIRROR);
+  const scan = await scanLog(disk, path);
+  const verdict = judgeLog(scan, 0 as Lsn);
+  return { name: DRIVER_LOG_MIRROR, directory: path, scan, verdict };
+}
+
+/** A damaged mirror is one witness less. Beside a driver log that ends in a torn write it is the
+ * one that could have told that write from damage: then nobody can say what was lost. */
+function mirrorProblems(mirror: ExaminedLog, { directory, verdict }: ExaminedLog): Problem[] {
+  if (mirror.verdict.kind !== 'damaged' || verdict.kind !== 'torn') return [];
+  return [damagedLog(mirror.verdict, []), { message: verdict.message, details: { directory } }];
+}
+
+function tellMirror(events: EventBus, { verdict: { kind, message } }: ExaminedLog): void {
+  if (kind !== 'damaged') return;
+  const lost = 'nothing is lost: the driver log is sound, and its mirror is made again';
+  events.emit({ type: 'warning', message: `${message}. But ${lost}` });
 }
 
 async function loadCheckpoint(input: ExaminationInput): Promise<CheckpointContent | undefined> {
@@ -199,7 +234,7 @@ async function scanReceiverLogs(
 ): Promise<ReceiverScan[]> {
   const logs: ReceiverScan[] = [];
   for (const { name, path: directory } of placed) {
-    if (name === DRIVER_LOG) continue;
+    if (isDriverLogName(name)) continue;
     const orphans: Orphan[] = [];
     const problems: Problem[] = [];
     const blocks = known.of(name);
@@ -224,16 +259,19 @@ function judgeAll({
   state,
   checkpoint,
   driver,
+  driverLogMirror,
   scans,
 }: {
   readonly input: ExaminationInput;
   readonly state: TrackerState;
   readonly checkpoint: CheckpointContent | undefined;
   readonly driver: DriverReplay;
+  readonly driverLogMirror: ExaminedLog;
   readonly scans: readonly ReceiverScan[];
 }): Pick<Examination, 'driverLog' | 'receiverLogs'> {
   const witnessed = Math.max(
     checkpoint?.appliedLsn ?? 0,
+    driverLogMirror.scan.peerWitness,
     ...scans.map(({ scan }) => scan.peerWitness),
   ) as Lsn;
   return {

@@ -1,12 +1,13 @@
 /** The checkpoint directory, opened: R0 for a fresh one, recovery for one that has been used.
  *
  * Owns the lock, MANIFEST, the checkpoint store and the driver log; gives the engine what it needs
- * to go on. "Fresh" means: no MANIFEST. Layout: LOCK, MANIFEST, driver-log/, receiver-log-<n>/,
- * checkpoints/; receiver logs that failed may go on in another directory (log-places.ts).
+ * to go on. "Fresh" means: no MANIFEST. Layout: LOCK, MANIFEST, driver-log/, driver-log-mirror/,
+ * receiver-log-<n>/, checkpoints/; receiver logs that failed may go on in another directory
+ * (log-places.ts).
  * @module */
 import { join, resolve } from 'node:path';
 import { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
-import { readManifest } from '../checkpoint/manifest.ts';
+import { INCOMPLETE_NAME, newLife, nextLife, readManifest } from '../checkpoint/manifest.ts';
 import type { Manifest } from '../checkpoint/manifest.ts';
 import type { Clock } from '../core/clock.ts';
 import { MillraceError, toError } from '../core/errors.ts';
@@ -17,14 +18,19 @@ import type { ResolvedOptions } from '../core/options.ts';
 import type { Codec } from '../serde/codec.ts';
 import type { Disk, WriteMode } from '../wal/disk.ts';
 import { ownedDisk } from '../wal/owned-disk.ts';
+import type { StatFileSystem } from '../wal/file-system.ts';
+import type { Copy } from '../wal/mirrored-disk.ts';
 import type { Shortage } from '../wal/shortage.ts';
-import type { WriteAheadLog } from '../wal/write-ahead-log.ts';
 import type { CheckpointContent } from './checkpoint-content.ts';
-import { lockDirectory } from './directory-lock.ts';
-import type { DirectoryLock } from './directory-lock.ts';
+import type { DriverLog } from './driver-log.ts';
 import { examineDirectory } from './examination.ts';
 import { refuseForeignContent } from './foreign-content.ts';
 import type { Examination } from './examination.ts';
+import { checkFileSystems } from './home-file-system.ts';
+import type { FileSystemRules } from './home-file-system.ts';
+import { HomeCopies } from './home-copies.ts';
+import { lockHome } from './home-lock.ts';
+import type { HomeLock } from './home-lock.ts';
 import { LogPlaces } from './log-places.ts';
 import { recoverDirectory } from './recovery.ts';
 import { makeStartRoom } from './start-room.ts';
@@ -46,6 +52,8 @@ export interface HomeInput {
   readonly codec: Codec;
   readonly events: EventBus;
   readonly directory: string;
+  /** A second place for everything durable. */
+  readonly mirror?: Copy;
   /** As far as they are known before the checkpoint is read. */
   readonly options: ResolvedOptions;
   /** Called before anything is written: refuses the checkpoint by throwing, or says what the run
@@ -54,18 +62,34 @@ export interface HomeInput {
   readonly onPoison: (error: Error) => void;
   /** The driver log has no room for its next segment; `undefined`: it has again. */
   readonly onShortage?: (shortage: Shortage | undefined) => void;
+  /** What the kernel says of a directory's file system. @defaultValue the real one */
+  readonly stat?: StatFileSystem;
 }
+
+/** What a start has found and made before the examination. */
+interface Found {
+  readonly store: CheckpointStore;
+  readonly previous: Manifest | undefined;
+  readonly copies: HomeCopies | undefined;
+}
+
+const MARKER_BYTES_MAX = 4096;
 
 export interface Home {
   readonly directory: string;
-  /** Refuses to change anything once the directory belongs to another process. */
+  /** Where every change of the directory goes: to both places, if there are two. Refuses to change
+   * anything once one of them belongs to another process. */
   readonly disk: Disk;
+  /** The directory, and the second one, if there is one; each by itself. */
+  readonly places: readonly Copy[];
   readonly options: ResolvedOptions;
   readonly manifest: Manifest;
-  readonly lock: DirectoryLock;
+  readonly lock: HomeLock;
   readonly store: CheckpointStore;
-  readonly driverLog: WriteAheadLog;
+  readonly driverLog: DriverLog;
   readonly mode: WriteMode;
+  /** Log segments grow by appending. */
+  readonly isGrowing: boolean;
   readonly state: TrackerState;
   readonly appliedLsn: Lsn;
   /** First LSN of the next opening of each receiver log that exists. */
@@ -83,11 +107,14 @@ export interface Home {
 /** @throws {MillraceError} DIRECTORY_LOCKED, CHECKPOINT_MISMATCH, WAL_CORRUPT, CHECKPOINT_CORRUPT,
  *   FORMAT_UNKNOWN, DISK_FAILED, DISK_FULL. The lock is given back then. */
 export async function openHome(input: HomeInput): Promise<Home> {
+  const { mirror } = input;
   await makeHome(input);
+  if (mirror !== undefined) await makeHome(mirror);
   await refuseForeignContent(input.disk, input.directory);
-  const lock = await lockDirectory(input.directory);
+  if (mirror !== undefined) await refuseForeignContent(mirror.disk, mirror.directory);
+  const lock = await lockHome(input.directory, mirror?.directory);
   try {
-    return await openLocked({ ...input, disk: ownedDisk(input.disk, lock.file) }, lock);
+    return await openLockedHome(ownedPlaces(input, lock), lock);
   } catch (error) {
     // What went wrong first is what has to be told.
     await lock.release().catch(() => undefined);
@@ -95,7 +122,24 @@ export async function openHome(input: HomeInput): Promise<Home> {
   }
 }
 
-async function makeHome({ disk, directory }: HomeInput): Promise<void> {
+/** As `openHome`, of directories that exist and are locked; the lock stays the caller's. */
+export async function openLockedHome(input: HomeInput, lock: HomeLock): Promise<Home> {
+  const { disk, directory, mirror, events } = input;
+  const place = { disk, directory };
+  if (mirror === undefined) return openLocked(input, lock, { places: [place] });
+  const copies = await HomeCopies.open([place, mirror], events);
+  return openLocked({ ...input, disk: copies.disk }, lock, { places: [place, mirror], copies });
+}
+
+/** Each place refuses to be changed once it belongs to another process. */
+function ownedPlaces(input: HomeInput, { file, mirrorFile }: HomeLock): HomeInput {
+  const owned = { ...input, disk: ownedDisk(input.disk, file) };
+  const { mirror } = input;
+  if (mirror === undefined || mirrorFile === undefined) return owned;
+  return { ...owned, mirror: { ...mirror, disk: ownedDisk(mirror.disk, mirrorFile) } };
+}
+
+async function makeHome({ disk, directory }: Copy): Promise<void> {
   try {
     await disk.makeDirectory(directory);
   } catch (cause) {
@@ -108,35 +152,39 @@ async function makeHome({ disk, directory }: HomeInput): Promise<void> {
   }
 }
 
-async function openLocked(input: HomeInput, lock: DirectoryLock): Promise<Home> {
-  const { disk, directory, codec, events } = input;
+async function openLocked(
+  input: HomeInput,
+  lock: HomeLock,
+  { places, copies }: { readonly places: readonly Copy[]; readonly copies?: HomeCopies },
+): Promise<Home> {
+  const { disk, directory } = input;
+  const directories = places.map((place) => place.directory);
+  const { isGrowing } = await checkFileSystems(directories, rulesOf(input));
   const previous = await readManifest({ disk, directory });
   refuseOtherPipeline(input, previous);
-  const manifest = nextManifest(previous, input.options.name);
+  if (copies === undefined) await lookForCopies(input, previous);
+  else refuseLogsElsewhere(directory, previous);
   const store = await CheckpointStore.open({
     disk,
     directory: join(directory, 'checkpoints'),
     keep: CHECKPOINTS_KEPT,
   });
-  const sourceIdsMax = input.options.idempotencyKeysMax;
-  const examination = await examineDirectory({
-    disk,
-    directory,
-    ...(previous === undefined ? {} : { manifest: previous }),
-    store,
-    codec,
-    events,
-    sourceIdsMax,
-  });
+  const examination = await examine(input, { store, previous, copies });
   if (previous === undefined) refuseLostManifest(directory, examination);
   const options = input.accept(examination.checkpoint);
   await makeStartRoom({ disk, directory, ...segmentsOf(options) }, examination);
-  const mode = (await disk.supportsDirect(directory)) ? 'direct' : 'buffered';
+  await copies?.makeEqual();
+  // Read again: making the copies equal may have named the latest life.
+  const latest = await readManifest({ disk, directory });
+  const manifest = nextManifest(latest, input.options.name, copies === undefined ? 1 : 2);
+  const isDirect = !isGrowing && (await disk.supportsDirect(directory));
+  const mode = isDirect ? 'direct' : 'buffered';
   const recovered = await recoverDirectory(
     {
       ...input,
       manifest,
       mode,
+      isGrowing,
       ...segmentsOf(options),
       onDriverPoison: input.onPoison,
       onDriverShortage: input.onShortage ?? (() => {}),
@@ -146,15 +194,17 @@ async function openLocked(input: HomeInput, lock: DirectoryLock): Promise<Home> 
   await removeScratch(input);
   const quarantineDir = await prepareQuarantine(input, manifest, options);
   const firstName = logNames(examination, manifest.epoch);
-  if (previous !== undefined) report(events, examination, recovered);
+  if (previous !== undefined) report(input.events, examination, recovered);
   return {
     directory,
     disk,
+    places,
     options,
     manifest,
     lock,
     store,
     mode,
+    isGrowing,
     driverLog: recovered.driverLog,
     state: examination.state,
     appliedLsn: recovered.appliedLsn,
@@ -170,8 +220,11 @@ async function openLocked(input: HomeInput, lock: DirectoryLock): Promise<Home> 
  * MANIFEST is still the one of this start.
  * @throws {MillraceError} DIRECTORY_LOCKED when another process has started here since, or somebody
  *   has put another directory in this one's place. */
-export async function requireOwnManifest(home: Home): Promise<void> {
-  const { directory, disk, manifest } = home;
+export async function requireOwnManifest({ places, manifest }: Home): Promise<void> {
+  for (const place of places) await requireManifest(place, manifest);
+}
+
+async function requireManifest({ disk, directory }: Copy, manifest: Manifest): Promise<void> {
   const found = await readManifest({ disk, directory });
   if (found?.logId === manifest.logId && found.epoch === manifest.epoch) return;
   const what = found === undefined ? 'is gone' : `says epoch ${found.epoch} of log ${found.logId}`;
@@ -184,12 +237,63 @@ export async function requireOwnManifest(home: Home): Promise<void> {
   );
 }
 
+function rulesOf({ options, events, stat }: HomeInput): FileSystemRules {
+  const { allowNetworkFileSystem } = options;
+  return { allowNetworkFileSystem, events, ...(stat === undefined ? {} : { stat }) };
+}
+
 function segmentsOf({ driverSegmentBytes, receiverSegmentBytes }: ResolvedOptions) {
   return { driverSegmentBytes, receiverSegmentBytes };
 }
 
-/** What a killed run spilled, or had begun to remove, is of no use to this one. */
+async function examine(input: HomeInput, { store, previous, copies }: Found): Promise<Examination> {
+  const { disk, directory, codec, events } = input;
+  const sourceIdsMax = input.options.idempotencyKeysMax;
+  const manifest = previous === undefined ? {} : { manifest: previous };
+  try {
+    const place = { disk, directory, ...manifest, store };
+    return await examineDirectory({ ...place, codec, events, sourceIdsMax });
+  } catch (error) {
+    throw copies === undefined ? error : copies.explain(error);
+  }
+}
+
+/** Blocks elsewhere are in one place only. */
+function refuseLogsElsewhere(directory: string, previous: Manifest | undefined): void {
+  const [first] = previous?.quarantined ?? [];
+  if (first === undefined) return;
+  throw new MillraceError(
+    'CHECKPOINT_MISMATCH',
+    `${directory} still needs a log elsewhere, ${first.directory}, of which there is no second ` +
+      'copy; nothing was changed: start without mirrorDir until its batches are done',
+    { details: { directory: first.directory } },
+  );
+}
+
+/** A copy that is used alone: whether it is whole, and that the other one falls behind. */
+async function lookForCopies(
+  { disk, directory, events }: HomeInput,
+  previous: Manifest | undefined,
+): Promise<void> {
+  if (previous?.copies === 2) {
+    const rest = 'which is not written from now on, and is made again when it is given next';
+    events.emit({ type: 'warning', message: `${directory} had a second copy, ${rest}` });
+  }
+  if (previous !== undefined) return;
+  const path = join(directory, INCOMPLETE_NAME);
+  if ((await disk.readWhole(path, MARKER_BYTES_MAX)) === undefined) return;
+  throw new MillraceError(
+    'CHECKPOINT_CORRUPT',
+    `${directory} was being made from another copy and is not complete; nothing was changed: ` +
+      'start with the other copy, or with both',
+    { details: { path } },
+  );
+}
+
+/** What a killed run spilled, or had begun to remove, is of no use to this one. Nor is the marker
+ * of a copy that was made and killed before it could remove it: MANIFEST is there. */
 async function removeScratch({ disk, directory }: HomeInput): Promise<void> {
+  await disk.unlink(join(directory, INCOMPLETE_NAME));
   for (const name of (await disk.list(directory)) ?? []) {
     if (name.startsWith(SPILL_PREFIX) || name.startsWith(REMOVED_PREFIX))
       await disk.removeTree(join(directory, name));
@@ -200,11 +304,12 @@ async function removeScratch({ disk, directory }: HomeInput): Promise<void> {
  * removal left in it goes.
  * @throws {MillraceError} DISK_FAILED. */
 async function prepareQuarantine(
-  { disk, directory }: HomeInput,
+  input: HomeInput,
   manifest: Manifest,
   { onWalFailure, quarantineDir }: ResolvedOptions,
 ): Promise<string | undefined> {
   if (onWalFailure !== 'quarantine' || quarantineDir === undefined) return undefined;
+  const { disk, directory } = input;
   const path = resolve(quarantineDir);
   if (`${path}/`.startsWith(`${directory}/`)) {
     throw new MillraceError(
@@ -214,6 +319,7 @@ async function prepareQuarantine(
   }
   const own = join(path, manifest.logId);
   await disk.makeDirectory(own);
+  await checkFileSystems([own], rulesOf(input));
   const kept = new Set(manifest.quarantined?.map((place) => place.directory));
   for (const name of (await disk.list(own)) ?? []) {
     if (!kept.has(join(own, name))) await disk.removeTree(join(own, name));
@@ -272,13 +378,13 @@ function refuseLostManifest(
   );
 }
 
-function nextManifest(previous: Manifest | undefined, pipelineName: string): Manifest {
-  return {
-    logId: previous?.logId ?? uniqueId(),
-    pipelineName,
-    epoch: (previous?.epoch ?? 0) + 1,
-    ...(previous?.quarantined === undefined ? {} : { quarantined: previous.quarantined }),
-  };
+function nextManifest(
+  previous: Manifest | undefined,
+  pipelineName: string,
+  copies: 1 | 2,
+): Manifest {
+  const before = previous ?? { logId: uniqueId(), pipelineName, epoch: 0 };
+  return nextLife(before, { life: newLife(), copies });
 }
 
 function report(

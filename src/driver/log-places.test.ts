@@ -9,7 +9,7 @@ import { LogPlaces } from './log-places.ts';
 const HOME = '/the-home';
 const ELSEWHERE = '/other-disk';
 const LOG_ID = '00112233445566778899aabbccddeeff';
-const FIRST: Manifest = { logId: LOG_ID, pipelineName: 'p', epoch: 5 };
+const FIRST: Manifest = { logId: LOG_ID, pipelineName: 'p', epoch: 5, copies: 1, lives: [] };
 const MOVED = { log: 'receiver-log-0.5q', directory: `${ELSEWHERE}/${LOG_ID}/receiver-log-0.5q` };
 
 let disk: MemoryDisk;

@@ -8,6 +8,7 @@ import type { HomeRun } from '../../test/support/home-history.ts';
 import type { CrashModel } from '../../test/support/memory-disk.ts';
 import { seededRandom } from '../core/random.ts';
 import type { BatchTimeMs, Lsn } from '../core/ids.ts';
+import { scanLog } from '../wal/log-scan.ts';
 import { lowestNeededLsns } from './cleaning.ts';
 import type { TrackerState } from './tracker-state.ts';
 
@@ -366,6 +367,111 @@ describe('damage', () => {
     await again.register();
     history.kill();
     expect((await history.start()).home.recovered.tornTails).toEqual([]);
+  });
+});
+
+describe('the mirror of the driver log', () => {
+  /** A run whose last event is an allocation, of one block. Nothing came after it. */
+  async function allocatedRun(): Promise<HomeHistory> {
+    const history = new HomeHistory();
+    const run = await history.start();
+    await run.tracker.allocate(shareOf(1_000, [await run.register()]));
+    return history;
+  }
+
+  /** Place of the last record of a log. */
+  async function lastRecord(history: HomeHistory, log: string): Promise<[string, number]> {
+    let last: [string, number] = ['', 0];
+    await scanLog(history.disk, join(HOME, log), ({ path, offsetBytes }) => {
+      last = [path, offsetBytes];
+    });
+    return last;
+  }
+
+  it.each(MODELS)(
+    'tells a rotten allocation from a torn one, also after a %s cut',
+    async (model) => {
+      for (const inRecord of [2, 10, 40]) {
+        const history = await allocatedRun();
+        history.powerCut(model);
+        const [path, at] = await lastRecord(history, 'driver-log');
+        history.damage(path, at + inRecord);
+        const before = await history.files();
+        await expect(history.recover()).rejects.toThrow(corrupt(path));
+        expect(await history.files()).toEqual(before);
+      }
+    },
+  );
+
+  it.each(MODELS)('never takes an allocation that was cut off for damage (%s)', async (model) => {
+    let cutOff = 0;
+    for (let call = 1; call < 12; call += 1) {
+      const history = new HomeHistory();
+      const run = await history.start();
+      const block = await run.register();
+      history.disk.failCall('any', call, 'crash');
+      const died = history.disk.untilCrash().then(() => 'died');
+      const allocated = run.tracker.allocate(shareOf(1_000, [block])).then(() => 'allocated');
+      const end = await Promise.race([allocated, died]);
+      if (end === 'died') cutOff += 1;
+      history.powerCut(model, call);
+      const state = stateOf(await history.start());
+      if (end === 'allocated') expect([...state.batches.keys()]).toEqual([1_000]);
+      expect(queued(state).length + state.batches.size).toBe(1);
+    }
+    expect(cutOff).toBeGreaterThan(2);
+  });
+
+  it('is made again when it is damaged, and the start says so', async () => {
+    const history = await allocatedRun();
+    history.kill();
+    const path = await segmentOf(history, 'driver-log-mirror');
+    history.damage(path, 20);
+    const run = await history.start();
+    expect([...stateOf(run).batches.keys()]).toEqual([1_000]);
+    const told = expect.stringContaining(path) as string;
+    expect(history.events).toContainEqual({ type: 'warning', message: told });
+    await run.tracker.allocate(shareOf(2_000, []));
+    history.kill();
+    const [log, at] = await lastRecord(history, 'driver-log');
+    history.damage(log, at + 40);
+    await expect(history.recover()).rejects.toThrow(corrupt(log));
+  });
+
+  it('that is damaged beside a torn driver log refuses the start', async () => {
+    const history = await allocatedRun();
+    history.kill();
+    const mirror = await segmentOf(history, 'driver-log-mirror');
+    history.damage(mirror, 20);
+    const [path, at] = await lastRecord(history, 'driver-log');
+    history.damage(path, at + 40);
+    await expect(history.recover()).rejects.toThrow(corrupt(mirror));
+    await expect(history.recover()).rejects.toThrow(corrupt(path));
+  });
+
+  it('is no condition: a directory without one has a new one after the start', async () => {
+    const history = await allocatedRun();
+    history.kill();
+    await history.disk.removeTree(join(HOME, 'driver-log-mirror'));
+    const run = await history.start();
+    expect([...stateOf(run).batches.keys()]).toEqual([1_000]);
+    expect(await segmentOf(history, 'driver-log-mirror')).toContain('.wal');
+  });
+
+  it('is not needed for a cleaning: one that rots is done again', async () => {
+    const history = await allocatedRun();
+    const run = await history.start();
+    const batch = stateOf(run).batches.get(1_000 as BatchTimeMs);
+    if (batch !== undefined) batch.isDone = true;
+    await run.checkpoint();
+    await run.checkpoint();
+    await run.tracker.clean(1_000 as BatchTimeMs);
+    history.kill();
+    const [path, at] = await lastRecord(history, 'driver-log');
+    history.damage(path, at + 34);
+    const state = stateOf(await history.start());
+    expect([...state.batches.values()].map(({ isDone }) => isDone)).toEqual([true]);
+    expect(queued(state)).toEqual([]);
   });
 });
 

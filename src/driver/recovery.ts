@@ -25,6 +25,7 @@ import { WriteAheadLog } from '../wal/write-ahead-log.ts';
 import { adoptedOrphans } from './orphans.ts';
 import { adoptionBytes } from './start-room.ts';
 import { BlockTracker } from './block-tracker.ts';
+import { DriverLog } from './driver-log.ts';
 import type { Examination, ExaminedLog, Orphan } from './examination.ts';
 
 export interface RecoveryInput {
@@ -36,6 +37,8 @@ export interface RecoveryInput {
   /** With the new epoch. */
   readonly manifest: Manifest;
   readonly mode: WriteMode;
+  /** As of WalOptions. @defaultValue false */
+  readonly isGrowing?: boolean;
   readonly driverSegmentBytes: number;
   readonly receiverSegmentBytes: number;
   readonly onDriverPoison: (error: Error) => void;
@@ -43,7 +46,7 @@ export interface RecoveryInput {
 }
 
 export interface Recovered {
-  readonly driverLog: WriteAheadLog;
+  readonly driverLog: DriverLog;
   /** LSN of the last event that is applied to the examination's state. */
   readonly appliedLsn: Lsn;
   /** First LSN of the next opening of each receiver log that exists. */
@@ -63,7 +66,7 @@ export async function recoverDirectory(
   const tornTails = await keepTornTails(input, [examined, ...receiverLogs]);
   await writeManifest(input, input.manifest);
   const adopted = adoptedOrphans(examination);
-  const driverLog = await openDriverLog(input, examined, adopted);
+  const driverLog = await openDriverLog(input, examination, adopted);
   reached('recovery.replay');
   const { nextLsn, moved } = await rewriteReceiverLogs(input, examination, adopted);
   reached('recovery.adopt');
@@ -78,29 +81,39 @@ export async function recoverDirectory(
   };
 }
 
-/** Opens the driver log of this epoch; what was suspect is durable in it when it resolves. */
+/** Opens the driver log of this epoch and its mirror; what was suspect is durable when it
+ * resolves. */
 async function openDriverLog(
   input: RecoveryInput,
-  { directory, verdict }: ExaminedLog,
+  { driverLog, driverLogMirror }: Examination,
   adopted: readonly Orphan[],
-): Promise<WriteAheadLog> {
-  return WriteAheadLog.open({
-    disk: input.disk,
-    clock: input.clock,
-    directory,
-    logId: input.manifest.logId,
-    epoch: input.manifest.epoch,
-    baseLsn: verdict.nextBaseLsn,
-    carryOver: await readRecords(input.disk, verdict.suspects),
-    segmentBytes: input.driverSegmentBytes,
-    // Nobody can be held back while orphans are adopted: a roll would wait on a full disk.
-    firstRoomBytes: adoptionBytes(adopted),
-    mode: 'buffered',
-    durability: 'sync',
-    sparesReserved: 1, // for allocation, cleaning and checkpoints
-    onPoison: input.onDriverPoison,
-    onShortage: input.onDriverShortage,
-  });
+): Promise<DriverLog> {
+  const { verdict } = driverLogMirror;
+  return DriverLog.open(
+    {
+      disk: input.disk,
+      clock: input.clock,
+      directory: driverLog.directory,
+      logId: input.manifest.logId,
+      epoch: input.manifest.epoch,
+      baseLsn: driverLog.verdict.nextBaseLsn,
+      carryOver: await readRecords(input.disk, driverLog.verdict.suspects),
+      segmentBytes: input.driverSegmentBytes,
+      // Nobody can be held back while orphans are adopted: a roll would wait on a full disk.
+      firstRoomBytes: adoptionBytes(adopted),
+      mode: 'buffered',
+      isGrowing: input.isGrowing ?? false,
+      durability: 'sync',
+      sparesReserved: 1, // for allocation, cleaning and checkpoints
+      onPoison: input.onDriverPoison,
+      onShortage: input.onDriverShortage,
+    },
+    {
+      directory: driverLogMirror.directory,
+      baseLsn: verdict.nextBaseLsn,
+      isDamaged: verdict.kind === 'damaged',
+    },
+  );
 }
 
 /** They are for a human to look at; a full disk has no room for that. */
@@ -154,6 +167,7 @@ async function rewriteReceiverLogs(
       segmentBytes: input.receiverSegmentBytes,
       // Another directory may not know direct writes.
       mode: directory === join(input.directory, name) ? input.mode : 'buffered',
+      isGrowing: input.isGrowing ?? false,
       durability: 'sync',
     });
     moved.set(name, new Map(log.carriedOver.map((at) => [at.lsn, at])));
@@ -171,7 +185,7 @@ async function adopt(
   { codec, events }: RecoveryInput,
   { state, appliedLsn }: Examination,
   work: {
-    readonly driverLog: WriteAheadLog;
+    readonly driverLog: DriverLog;
     readonly orphans: readonly Orphan[];
     readonly moved: MovedRecords;
   },

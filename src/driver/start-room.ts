@@ -14,6 +14,7 @@ import { firstSegmentBytesMin } from '../wal/first-segment.ts';
 import { slotBytes } from '../wal/group-layout.ts';
 import type { LogVerdict } from '../wal/log-verdict.ts';
 import { parseSpareName } from '../wal/segment-name.ts';
+import { mirrorSegmentBytes } from './driver-log.ts';
 import type { Examination, Orphan } from './examination.ts';
 import { adoptedOrphans } from './orphans.ts';
 
@@ -65,6 +66,7 @@ function startBytes(
   examination: Examination,
 ): number {
   const { driverLog, receiverLogs } = examination;
+  const forMirror = firstSegmentBytesMin(mirrorSegmentBytes(driverSegmentBytes));
   const adopted = adoptedOrphans(examination);
   const forDriver =
     firstSegmentBytesMin(driverSegmentBytes, carriedBytes(driverLog.verdict)) +
@@ -75,7 +77,7 @@ function startBytes(
   const forRewriting = rewritten.reduce((sum, { verdict }) => {
     return sum + firstSegmentBytesMin(receiverSegmentBytes, carriedBytes(verdict));
   }, 0);
-  return SMALL_FILES_BYTES + forDriver + forReceivers + forRewriting;
+  return SMALL_FILES_BYTES + forDriver + forMirror + forReceivers + forRewriting;
 }
 
 function carriedBytes({ suspects }: LogVerdict): number {
@@ -84,10 +86,10 @@ function carriedBytes({ suspects }: LogVerdict): number {
 
 async function leftoverSpares(
   { disk }: StartRoomInput,
-  { driverLog, receiverLogs }: Examination,
+  { driverLog, driverLogMirror, receiverLogs }: Examination,
 ): Promise<readonly { readonly path: string; readonly sizeBytes: number }[]> {
   const found: { path: string; sizeBytes: number }[] = [];
-  for (const { directory } of [driverLog, ...receiverLogs]) {
+  for (const { directory } of [driverLog, driverLogMirror, ...receiverLogs]) {
     for (const name of (await disk.list(directory)) ?? []) {
       if (parseSpareName(name) === undefined) continue;
       const path = join(directory, name);

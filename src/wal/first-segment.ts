@@ -56,8 +56,7 @@ export async function openFirstSegment(
   const contentBytes = carried.bytes + options.firstRoomBytes;
   const segmentBytesMax = Math.max(wantedBytes, SEGMENT_HEADER_BYTES + contentBytes);
   const segmentBytesMin = firstSegmentBytesMin(options.segmentBytes, contentBytes);
-  const file = await makeFile(tools.spares, segmentBytesMax, segmentBytesMin);
-  const segmentBytes = await file.sizeBytes();
+  const { file, segmentBytes } = await makeFile(tools.spares, segmentBytesMax, segmentBytesMin);
   try {
     const header = firstHeader(options, segmentBytes, tools.newest);
     return await fillAndName(options, { ...tools, file, header, carried });
@@ -67,13 +66,17 @@ export async function openFirstSegment(
   }
 }
 
-async function makeFile(spares: SparePool, bytesMax: number, bytesMin: number): Promise<DiskFile> {
+async function makeFile(
+  spares: SparePool,
+  bytesMax: number,
+  bytesMin: number,
+): Promise<{ readonly file: DiskFile; readonly segmentBytes: number }> {
   try {
-    return (await spares.makeZeroed(bytesMax)).file;
+    return { file: (await spares.makeZeroed(bytesMax)).file, segmentBytes: bytesMax };
   } catch (thrown) {
     const isFull = thrown instanceof MillraceError && thrown.code === 'DISK_FULL';
     if (!isFull || bytesMax <= bytesMin) throw thrown;
-    return (await spares.makeZeroed(bytesMin)).file;
+    return { file: (await spares.makeZeroed(bytesMin)).file, segmentBytes: bytesMin };
   }
 }
 
@@ -109,6 +112,7 @@ function firstHeader(
     seq,
     baseLsn,
     segmentBytes,
+    isGrowing: options.isGrowing,
     previousLastLsn: (baseLsn - 1) as Lsn,
     durableLsn: (baseLsn + carryOver.length - 1) as Lsn,
     previousHeaderCrc: newest?.headerCrc ?? 0,

@@ -156,7 +156,7 @@ async function endOfLog(
 }
 
 function isShort({ sizeBytes, header }: LiveSegment): boolean {
-  return sizeBytes < header.segmentBytes;
+  return !header.isGrowing && sizeBytes < header.segmentBytes;
 }
 
 function unreadableEnd(segment: LiveSegment, fault: ReadFault): LogEnd {

@@ -63,7 +63,8 @@ export class LogSegments {
     options: ResolvedWalOptions,
     slab: Slab,
   ): Promise<{ segments: LogSegments; carriedOver: readonly WalPosition[] }> {
-    const { disk, clock, directory, mode, sparesMin, sparesReserved, segmentBytes } = options;
+    const { disk, clock, directory, mode, sparesMin, sparesReserved } = options;
+    const { segmentBytes, isGrowing } = options;
     await disk.makeDirectory(directory);
     const listing = await listLog(disk, directory);
     const found = requireReadable(listing);
@@ -76,6 +77,7 @@ export class LogSegments {
       sparesReserved,
       onShortage: options.onShortage,
       segmentBytes,
+      isGrowing,
       firstNumber: freeSpareNumber(listing),
       leftovers: listing.spares.map((name) => join(directory, name)),
     });
@@ -117,7 +119,7 @@ export class LogSegments {
    * disk is full. @returns false when the wait was given up: nothing has changed.
    * @throws {MillraceError} DISK_FULL or DISK_FAILED: the log must be poisoned. */
   async roll(lastLsn: Lsn): Promise<boolean> {
-    const { disk, directory, mode, logId, epoch, segmentBytes } = this.#options;
+    const { disk, directory, mode, logId, epoch, segmentBytes, isGrowing } = this.#options;
     const old = this.#active;
     const seq = old.seq + 1;
     const spare = await this.#spares.take();
@@ -129,6 +131,7 @@ export class LogSegments {
       seq,
       baseLsn: (lastLsn + 1) as Lsn,
       segmentBytes,
+      isGrowing,
       previousLastLsn: lastLsn,
       durableLsn: lastLsn,
       previousHeaderCrc: old.headerCrc,
@@ -137,7 +140,8 @@ export class LogSegments {
     const next = await beginSegment(header, { file, directory }, this.#slab);
     await nameSegment(disk, next);
     const { path, baseLsn } = old;
-    this.#sealed.push({ path, baseLsn, isReusable: old.segmentBytes === segmentBytes });
+    const isReusable = old.segmentBytes === segmentBytes && !isGrowing;
+    this.#sealed.push({ path, baseLsn, isReusable });
     this.#active = next;
     await old.file.close();
     return true;

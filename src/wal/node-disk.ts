@@ -9,6 +9,7 @@ import { threadId } from 'node:worker_threads';
 import { MillraceError } from '../core/errors.ts';
 import { allocatePages } from '../core/shared-memory.ts';
 import type { Disk, DiskFile, WriteMode } from './disk.ts';
+import type { FileSystemFacts } from './file-system-facts.ts';
 import {
   O_CREAT,
   O_DIRECT,
@@ -105,6 +106,11 @@ function directAccess(
     },
     allocateAligned,
   };
+}
+
+/** What the kernel says of the file system of an existing directory. */
+export function statFileSystem(directory: string): Promise<FileSystemFacts> {
+  return pooledCall({ name: 'statfsType', path: directory, args: [directory] });
 }
 
 class NodeFile implements DiskFile {

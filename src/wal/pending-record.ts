@@ -39,10 +39,11 @@ export function closedRecord(waiter: Waiter): PendingRecord {
 }
 
 /** A record that witnesses `peerLsn` of the peer log. */
-export function watermarkRecord(peerLsn: Lsn, isForced: boolean): PendingRecord {
+export function watermarkRecord(peerLsn: Lsn, isForced: boolean, waiter?: Waiter): PendingRecord {
   const payload = Buffer.alloc(8);
   writeUint64(payload, peerLsn, 0);
-  return { ...controlRecord(RECORD_TYPES.watermark, payload), isForced };
+  const record = { ...controlRecord(RECORD_TYPES.watermark, payload), isForced };
+  return waiter === undefined ? record : { ...record, ...waiter };
 }
 
 /** What a watermark record's payload says. */

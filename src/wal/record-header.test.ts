@@ -66,6 +66,7 @@ const segment: SegmentHeader = {
   seq: 9,
   baseLsn: 1_001 as Lsn,
   segmentBytes: 64 * 1024 * 1024,
+  isGrowing: false,
   previousLastLsn: 1_000 as Lsn,
   durableLsn: 1_004 as Lsn,
   previousHeaderCrc: 0xcafe_f00d,

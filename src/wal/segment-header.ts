@@ -21,7 +21,9 @@ export const SEGMENT_HEADER_BYTES: number = PAGE_BYTES;
 const MAGIC = 0x4c57_524d; // 'MRWL', little-endian
 const VERSION = 1;
 /** Feature bits that this version knows; others are refused. COMPATIBLE bits are all ignored. */
-const INCOMPATIBLE_KNOWN = 0;
+const INCOMPATIBLE_KNOWN = 1;
+/** Incompatible bit 0: the file ends with its last group, see `isGrowing`. */
+const GROWING = 1;
 const CRC_AT = SEGMENT_HEADER_BYTES - 4;
 const LOG_ID = /^[0-9a-f]{32}$/;
 
@@ -35,6 +37,9 @@ export interface SegmentHeader {
   readonly baseLsn: Lsn;
   /** Length of the file; no record reaches past it. */
   readonly segmentBytes: number;
+  /** The file is written by appending: it may be shorter than `segmentBytes`, and where it ends
+   * says nothing. */
+  readonly isGrowing: boolean;
   /** Last LSN before this segment: `baseLsn - 1`. */
   readonly previousLastLsn: Lsn;
   /** Records up to this one, in this segment or before it, were synced before it got its name. */
@@ -62,6 +67,7 @@ export function encodeSegmentHeader(header: SegmentHeader, into: Uint8Array): nu
   const page = Buffer.from(into.buffer, into.byteOffset, SEGMENT_HEADER_BYTES).fill(0);
   page.writeUInt32LE(MAGIC, 0);
   page.writeUInt16LE(VERSION, 4);
+  page.writeUInt32LE(header.isGrowing ? GROWING : 0, 12);
   page.write(header.logId, 16, 'hex');
   writeUint64(page, header.epoch, 32);
   writeUint64(page, header.seq, 40);
@@ -93,6 +99,7 @@ export function decodeSegmentHeader(
     seq: readUint64(page, 40),
     baseLsn: readUint64(page, 48) as Lsn,
     segmentBytes: readUint64(page, 56),
+    isGrowing: (page.readUInt32LE(12) & GROWING) !== 0,
     previousLastLsn: readUint64(page, 64) as Lsn,
     durableLsn: readUint64(page, 72) as Lsn,
     previousHeaderCrc: page.readUInt32LE(80),

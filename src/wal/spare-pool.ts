@@ -39,6 +39,8 @@ export interface SparePoolOptions {
   readonly sparesReserved: number;
   /** Told when the log begins to be held, and with `undefined` when it is no more. */
   readonly onShortage: (shortage: Shortage | undefined) => void;
+  /** Make empty files: nothing is to be gained by zeros. */
+  readonly isGrowing: boolean;
   /** Numbers below it are taken by files of earlier logs. */
   readonly firstNumber: number;
   /** Files of earlier logs, removed before anything is made. */
@@ -175,10 +177,11 @@ export class SparePool {
     this.#leftovers = [];
   }
 
-  /** Writes `bytes` of zeros into a new file and makes them durable (not its name).
+  /** Writes `bytes` of zeros into a new file and makes them durable (not its name). A file that
+   * grows gets none, and is made only while there is room for them.
    * @throws {MillraceError} DISK_FULL, saying how much is missing. Nothing of the file is left. */
   async makeZeroed(bytes: number): Promise<{ path: string; file: DiskFile }> {
-    const { disk, mode, directory } = this.#options;
+    const { disk, mode, directory, isGrowing } = this.#options;
     const freeBytes = (await disk.freeBytes?.(directory)) ?? Number.POSITIVE_INFINITY;
     // Not begun at all: zeros that are removed again would take the last room from others.
     if (freeBytes < bytes) {
@@ -188,7 +191,8 @@ export class SparePool {
     let writtenBytes = 0;
     try {
       const file = await disk.create(path, mode);
-      await this.#fill(file, bytes, (at) => (writtenBytes = at));
+      const zerosBytes = isGrowing ? 0 : bytes;
+      await this.#fill(file, zerosBytes, (at) => (writtenBytes = at));
       return { path, file };
     } catch (thrown) {
       const isFull = thrown instanceof MillraceError && thrown.code === 'DISK_FULL';

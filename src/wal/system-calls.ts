@@ -10,6 +10,7 @@
  * @module */
 import fs from 'node:fs';
 import { MillraceError, toError } from '../core/errors.ts';
+import type { FileSystemFacts } from './file-system-facts.ts';
 
 export const O_CREAT: number = fs.constants.O_CREAT;
 export const O_EXCL: number = fs.constants.O_EXCL;
@@ -36,6 +37,8 @@ export interface SystemCalls {
   /** @returns the length of the file. */
   fstat(fd: number): number;
   stat(path: string): void;
+  /** What file system a directory is on. */
+  statfsType(directory: string): FileSystemFacts;
   mkdir(path: string): void;
   readdir(path: string): readonly string[];
   rename(from: string, to: string): void;
@@ -75,6 +78,7 @@ const syncCalls: SystemCalls = {
   fsync: (fd) => fs.fsyncSync(fd),
   fstat: (fd) => fs.fstatSync(fd).size,
   stat: (path) => void fs.statSync(path),
+  statfsType: (path) => ({ magic: fs.statfsSync(path).type, device: fs.statSync(path).dev }),
   mkdir: (path) => fs.mkdirSync(path),
   readdir: (path) => fs.readdirSync(path),
   rename: (from, to) => fs.renameSync(from, to),
@@ -104,6 +108,12 @@ const pooledCalls: PooledCalls = {
   fsync: ([fd], done) => fs.fsync(fd, done),
   fstat: ([fd], done) => fs.fstat(fd, (error, stats) => done(error, error ? 0 : stats.size)),
   stat: ([path], done) => fs.stat(path, (error) => done(error)),
+  statfsType([path], done) {
+    fs.statfs(path, (error, found) => {
+      if (error) done(error);
+      else fs.stat(path, (failed, at) => done(failed, factsOf(found, failed ? undefined : at)));
+    });
+  },
   mkdir: ([path], done) => fs.mkdir(path, done),
   readdir: ([path], done) => fs.readdir(path, done),
   rename: ([from, to], done) => fs.rename(from, to, done),
@@ -141,6 +151,10 @@ export function sumBytes(views: readonly Uint8Array[]): number {
   let bytes = 0;
   for (const view of views) bytes += view.byteLength;
   return bytes;
+}
+
+function factsOf({ type }: fs.StatsFs, at: fs.Stats | undefined): FileSystemFacts {
+  return { magic: type, device: at?.dev ?? 0 };
 }
 
 /** A file system without a size says 0 of 0. */

@@ -34,6 +34,9 @@ export interface WalOptions {
   readonly segmentBytes: number;
   /** `direct` only where `Disk.supportsDirect`; slots must then start on a page of memory. */
   readonly mode: WriteMode;
+  /** Segments grow by appending, and are not filled with zeros first nor used again: for file
+   * systems that never overwrite in place. @defaultValue false */
+  readonly isGrowing?: boolean;
   /** When an append resolves: `sync`, after fdatasync; `flush`, after write. */
   readonly durability: 'sync' | 'flush';
   /** Spares kept ready once the first was used. @defaultValue 2 */
@@ -68,6 +71,7 @@ export function resolveWalOptions(given: WalOptions): ResolvedWalOptions {
   const options: ResolvedWalOptions = {
     carryOver: [],
     firstRoomBytes: 0,
+    isGrowing: false,
     sparesMin: 2,
     sparesReserved: 0,
     onShortage: () => {},

@@ -16,6 +16,7 @@ import { GroupCommit } from './group-commit.ts';
 import { slotBytes } from './group-layout.ts';
 import type { LatencySummary } from './latency-window.ts';
 import { LogSegments } from './log-segments.ts';
+import { watermarkRecord } from './pending-record.ts';
 import type { WalPosition } from './pending-record.ts';
 import {
   PAGE_BYTES,
@@ -134,6 +135,17 @@ export class WriteAheadLog {
       );
     }
     return this.#add(slot, payloadBytes, payloadCrc);
+  }
+
+  /** Appends a watermark of its own: `peerLsn` of the peer log is durable. Synced, at any level,
+   * when it resolves. For a log that only witnesses; others carry watermarks in their groups.
+   * @throws as `append`. */
+  witnessPeer(peerLsn: Lsn): Promise<WalPosition> {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) return Promise.reject(refusal);
+    return new Promise((resolve, reject) => {
+      this.#commit.add(watermarkRecord(peerLsn, true, { resolve, reject }));
+    });
   }
 
   /** Frees segments with only records below `lsn`, oldest first; never the active one. Those of

@@ -42,6 +42,13 @@ export interface ReceiverLogSpec {
   readonly segmentBytes: number;
   readonly durability: 'sync' | 'flush';
   readonly mode: 'direct' | 'buffered';
+  readonly isGrowing: boolean;
+  /** Where the second copy of the checkpoint directory is, and of which directory it is one. */
+  readonly mirror?: {
+    readonly of: string;
+    readonly directory: string;
+    readonly lock: LockFile;
+  };
 }
 
 export interface ReceiverExecutorData {

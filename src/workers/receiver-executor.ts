@@ -14,7 +14,8 @@ import type { LoadedPipeline } from '../dstream/load-pipeline.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import { toWireError } from '../serde/wire-error.ts';
 import { createReceiver } from '../sources/receiver-factory.ts';
-import type { OpenedDisk } from '../wal/disk.ts';
+import { MirroredDisk } from '../wal/mirrored-disk.ts';
+import type { Disk, OpenedDisk } from '../wal/disk.ts';
 import { ownedDisk } from '../wal/owned-disk.ts';
 import { PAYLOAD_BYTES_MAX } from '../wal/record-header.ts';
 import { SEGMENT_HEADER_BYTES } from '../wal/segment-header.ts';
@@ -33,7 +34,7 @@ import type {
 import { ReceiverRunner } from './receiver-runner.ts';
 
 export interface ReceiverExecutorServices {
-  /** For the log; called once, and not at all with the log off. */
+  /** For the log; called once for each place that it is written to. */
   readonly openDisk: () => OpenedDisk;
   readonly clock: Clock;
 }
@@ -49,8 +50,8 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
   readonly #data: ReceiverExecutorData;
   readonly #services: ReceiverExecutorServices;
   readonly #arena: BlockArena;
-  /** Absent with the log off. */
-  readonly #disk: OpenedDisk | undefined;
+  /** One for each place of the log; none with the log off. */
+  readonly #disks: readonly OpenedDisk[];
   readonly #runners: ReceiverRunner[] = [];
   #pipeline: LoadedPipeline | undefined;
   #opened: Opened | undefined;
@@ -59,8 +60,9 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
     this.#data = data;
     this.#services = services;
     this.#arena = BlockArena.attach(data.arena);
-    // Now, so that its thread starts while the pipeline is loaded.
-    this.#disk = data.log === undefined ? undefined : services.openDisk();
+    // Now, so that their threads start while the pipeline is loaded.
+    const placeCount = data.log === undefined ? 0 : data.log.mirror === undefined ? 1 : 2;
+    this.#disks = Array.from({ length: placeCount }, () => services.openDisk());
   }
 
   async load(): Promise<ThreadGraph> {
@@ -141,7 +143,7 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
     try {
       await this.#opened?.wal?.close();
     } finally {
-      await this.#disk?.close();
+      await Promise.all(this.#disks.map((disk) => disk.close()));
     }
   }
 
@@ -163,16 +165,27 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
     });
   }
 
+  #diskOf({ lock, mirror }: ReceiverLogSpec): Disk {
+    const [first, second] = this.#disks;
+    const disk = ownedDisk(present(first, 'the disk of the log is not open').disk, lock);
+    if (mirror === undefined) return disk;
+    const { of, directory, lock: mirrorLock } = mirror;
+    const other = present(second, 'the disk of the second copy is not open').disk;
+    return new MirroredDisk([
+      { disk, directory: of },
+      { disk: ownedDisk(other, mirrorLock), directory },
+    ]);
+  }
+
   #openLog(
     spec: ReceiverLogSpec,
     driver: DriverCallbacks,
     onShort: (isShort: boolean) => void,
   ): Promise<WriteAheadLog> {
-    const { disk } = present(this.#disk, 'the disk of the log is not open');
     const { clock } = this.#services;
     const witness = new BigInt64Array(this.#data.driverDurableLsn);
     return WriteAheadLog.open({
-      disk: ownedDisk(disk, spec.lock),
+      disk: this.#diskOf(spec),
       clock,
       directory: spec.directory,
       logId: spec.logId,
@@ -180,6 +193,7 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
       baseLsn: spec.baseLsn,
       segmentBytes: spec.segmentBytes,
       mode: spec.mode,
+      isGrowing: spec.isGrowing,
       durability: spec.durability,
       peerDurableLsn: () => Number(Atomics.load(witness, 0)) as Lsn,
       onShortage: (shortage) => {

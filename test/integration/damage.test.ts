@@ -216,8 +216,11 @@ describe('logs', () => {
       const bytes = readFileSync(path);
       const end = writtenBytes(path);
       const torn = tornRecord(bytes.subarray(lastHeaderOffset(bytes, end)));
-      torn.copy(bytes, end);
-      writeFileSync(path, bytes);
+      // Where segments grow, the file ends with what was written.
+      const longer = Buffer.alloc(Math.max(bytes.byteLength, end + torn.byteLength));
+      bytes.copy(longer);
+      torn.copy(longer, end);
+      writeFileSync(path, longer);
       const run = await site.open();
       const [recovered] = run.of('engine-recovered');
       expect(recovered?.tornTails).toHaveLength(1);

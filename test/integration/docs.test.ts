@@ -351,7 +351,7 @@ describe('formats', () => {
   it('the MANIFEST of the checkpoint format is one', () => {
     const [, block] = new Document('docs/checkpoint-format.md').blocks;
     const [json = '', sum] = (block?.text ?? '').trim().split('\n');
-    expect(JSON.parse(json)).toMatchObject({ formatVersion: 1, pipelineName: 'wordcount' });
+    expect(JSON.parse(json)).toMatchObject({ formatVersion: 2, pipelineName: 'wordcount' });
     const expected = crc32(Buffer.from(json)).toString(16).padStart(8, '0');
     expect(sum).toBe(`crc32 ${expected}`);
   });

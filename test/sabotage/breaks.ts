@@ -6,6 +6,7 @@ import { FULL_DISK_BREAKS } from './breaks/full-disks.ts';
 import { HARMED_LOGS_BREAKS } from './breaks/harmed-logs.ts';
 import { LOG_BREAKS } from './breaks/log.ts';
 import { SIMULATED_DISK_BREAKS } from './breaks/simulated-disk.ts';
+import { TWO_COPIES_BREAKS } from './breaks/two-copies.ts';
 import type { Break } from './breaks/break.ts';
 
 export const BREAKS: readonly Break[] = [
@@ -16,4 +17,5 @@ export const BREAKS: readonly Break[] = [
   ...SIMULATED_DISK_BREAKS,
   ...FAULTS_BREAKS,
   ...FULL_DISK_BREAKS,
+  ...TWO_COPIES_BREAKS,
 ];

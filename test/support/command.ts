@@ -78,9 +78,11 @@ export class CommandPlace {
 
   /** Writes a pipeline module; `body` is what the function of `definePipeline` does with `ssc`. */
   pipeline(name: string, body: string): void {
+    // Whatever the temporary directory of this machine is on.
+    const options = `{ name: '${name}', batchInterval: '100ms', allowNetworkFileSystem: true }`;
     const text = `import { definePipeline } from 'millrace';
 
-export default definePipeline({ name: '${name}', batchInterval: '100ms' }, (ssc) => {
+export default definePipeline(${options}, (ssc) => {
   ${body}
 });
 `;

@@ -13,6 +13,8 @@ export interface StartOptions {
   readonly options?: Partial<PipelineOptions>;
   readonly crash?: CrashPlans;
   readonly failing?: DiskFailure;
+  /** Another directory than the site's own. */
+  readonly checkpointDir?: string;
   /** Command that starts the engine. */
   readonly prefix?: readonly string[];
 }
@@ -41,7 +43,9 @@ export class CrashSite {
   pipeline(body: string, head = ''): void {
     this.#pipelineCount += 1;
     this.#pipeline = join(this.directory, `pipeline-${this.#pipelineCount}.mjs`);
-    const settings = { name: 'crash-test', batchInterval: 100 };
+    // Whatever the temporary directory of this machine is on.
+    const anywhere = { allowNetworkFileSystem: true };
+    const settings = { name: 'crash-test', batchInterval: 100, ...anywhere };
     writeFileSync(
       this.#pipeline,
       `import { definePipeline, Receiver } from 'millrace';\n${head}\n` +
@@ -49,11 +53,12 @@ export class CrashSite {
     );
   }
 
-  start({ options, crash = {}, failing, prefix = [] }: StartOptions = {}): ChildEngine {
+  start(start: StartOptions = {}): ChildEngine {
+    const { options, crash = {}, failing, prefix = [] } = start;
     const engine = new ChildEngine(
       {
         pipeline: this.#pipeline,
-        checkpointDir: this.checkpointDir,
+        checkpointDir: start.checkpointDir ?? this.checkpointDir,
         options: { ...this.#options, ...options },
         crash,
         ...(failing === undefined ? {} : { failing }),

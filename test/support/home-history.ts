@@ -107,7 +107,7 @@ export class HomeHistory {
   /** Every file of the directory, by path. */
   async files(): Promise<Map<string, string>> {
     const found = new Map<string, string>();
-    for (const name of ['', 'driver-log', RECEIVER_LOG, 'checkpoints']) {
+    for (const name of ['', 'driver-log', 'driver-log-mirror', RECEIVER_LOG, 'checkpoints']) {
       const directory = join(HOME, name);
       for (const file of (await this.disk.list(directory)) ?? []) {
         const path = join(directory, file);

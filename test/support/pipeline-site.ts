@@ -28,6 +28,7 @@ const SMALL: Partial<PipelineOptions> = {
   memory: '16MiB',
   receiverSegmentBytes: '4MiB',
   driverSegmentBytes: '1MiB',
+  allowNetworkFileSystem: true, // whatever the temporary directory of this machine is on
 };
 
 /** What `keep` has handed over, in order. */

@@ -57,6 +57,7 @@ export interface HistoryOptions extends SimDiskOptions {
   readonly isWitnessed?: boolean;
   /** A disk of one's own, empty. */
   readonly disk?: SimDisk;
+  readonly isGrowing?: boolean;
   /** Stands between the log and the disk. @param isRunning false while a log is being opened. */
   readonly wrapDisk?: (disk: Disk, isRunning: () => boolean) => Disk;
   readonly judge?: (scan: LogScan, witnessedLsn: Lsn) => LogVerdict;
@@ -309,6 +310,7 @@ export class WalHistory {
       segmentBytes: SEGMENT_BYTES,
       groupBytesMax: 3 * PAGE_BYTES,
       mode: 'direct',
+      isGrowing: this.#options.isGrowing ?? false,
       durability: this.#options.durability,
       onPoison: () => {
         this.#isPoisoned = true;

@@ -66,6 +66,7 @@ export const walScript: fc.Arbitrary<WalScript> = fc.record({
   steps: fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }),
   seed: fc.nat(),
   durability: fc.constantFrom('sync', 'sync', 'flush'),
+  isGrowing: fc.constantFrom(false, false, true),
   isWitnessed: fc.boolean(),
   sectorBytes: fc.constantFrom(512, 4096),
   afterFailedSync: fc.constantFrom('keeps-new', 'reverts'),

@@ -31,9 +31,9 @@ export const ENGINE_BREAKS: readonly Break[] = [
     name: 'a block is registered before its event is logged',
     violates: 'R2, I1',
     file: TRACKER,
-    find: '    const { lsn } = await log.append(encodeEvent(event, codec));\n    applyEvent(this.state, event);\n',
+    find: '    const { lsn } = await log.append(encodeEvent(event, codec), isMirrored);\n    applyEvent(this.state, event);\n',
     replace:
-      '    applyEvent(this.state, event);\n    const { lsn } = await log.append(encodeEvent(event, codec));\n',
+      '    applyEvent(this.state, event);\n    const { lsn } = await log.append(encodeEvent(event, codec), isMirrored);\n',
     caughtBy: TRACKER_TEST,
   },
   {
@@ -225,9 +225,8 @@ export const ENGINE_BREAKS: readonly Break[] = [
     name: 'events that nobody witnessed are believed and not written again',
     violates: 'Recover, I6',
     file: 'src/driver/recovery.ts',
-    find: '    baseLsn: verdict.nextBaseLsn,\n    carryOver: await readRecords(input.disk, verdict.suspects),\n    segmentBytes: input.driverSegmentBytes,\n',
-    replace:
-      '    baseLsn: verdict.nextBaseLsn,\n    carryOver: [],\n    segmentBytes: input.driverSegmentBytes,\n',
+    find: '      carryOver: await readRecords(input.disk, driverLog.verdict.suspects),\n',
+    replace: '      carryOver: [],\n',
     caughtBy: RECOVERY_TEST,
   },
   {

@@ -154,17 +154,17 @@ export const SIMULATED_DISK_BREAKS: readonly Break[] = [
     name: 'events that nobody witnessed are not written again (seen by cut starts)',
     violates: 'Recover, I6',
     file: 'src/driver/recovery.ts',
-    find: '    carryOver: await readRecords(input.disk, verdict.suspects),\n',
-    replace: '    carryOver: [],\n',
+    find: '      carryOver: await readRecords(input.disk, driverLog.verdict.suspects),\n',
+    replace: '      carryOver: [],\n',
     caughtBy: HOME_CUTS,
   },
   {
     name: 'a block is registered before its event is synced (seen by the error sweep)',
     violates: 'R2, I1',
     file: TRACKER,
-    find: '    const { lsn } = await log.append(encodeEvent(event, codec));\n    applyEvent(this.state, event);\n    this.#appliedLsn = lsn;\n',
+    find: '    const { lsn } = await log.append(encodeEvent(event, codec), isMirrored);\n    applyEvent(this.state, event);\n    this.#appliedLsn = lsn;\n',
     replace:
-      '    log.append(encodeEvent(event, codec)).then(({ lsn }) => (this.#appliedLsn = lsn), () => {});\n    applyEvent(this.state, event);\n',
+      '    log.append(encodeEvent(event, codec), isMirrored).then(({ lsn }) => (this.#appliedLsn = lsn), () => {});\n    applyEvent(this.state, event);\n',
     caughtBy: HOME_SWEEP,
   },
 ];
