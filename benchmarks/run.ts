@@ -18,6 +18,7 @@ import { memory } from './memory.bench.ts';
 import { pipelineThroughput } from './pipeline-throughput.bench.ts';
 import { resultText, smokeText, writeResult } from './report.ts';
 import { startUp } from './start-up.bench.ts';
+import { storageLevel } from './storage-level.bench.ts';
 import { walAppend } from './wal-append.bench.ts';
 import { walRecords } from './wal-records.bench.ts';
 import { walScan } from './wal-scan.bench.ts';
@@ -33,6 +34,7 @@ const ALL: readonly Benchmark[] = [
   startUp,
   emptyBatch,
   memory,
+  storageLevel,
 ];
 const RESULTS = fileURLToPath(new URL('results/', import.meta.url));
 const SMOKE_SECONDS = 1;

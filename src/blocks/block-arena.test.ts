@@ -153,6 +153,50 @@ describe('waiting for room', () => {
   });
 });
 
+describe('demand', () => {
+  it('tells the driver the longest run that receivers did not get, once', async () => {
+    const arena = BlockArena.create(SMALL_BYTES);
+    fill(arena, 'receivers');
+    arena.acquire('receivers', OTHER, 3);
+    arena.acquire('receivers', OTHER, 2);
+    expect(await arena.demand(60_000)).toBe(3);
+    expect(await arena.demand(1)).toBe(0);
+  });
+
+  it('ends the driver’s wait, from whatever thread it comes', async () => {
+    const arena = BlockArena.create(SMALL_BYTES);
+    const asked = arena.demand(60_000);
+    fill(BlockArena.attach(arena.handle), 'receivers');
+    expect(await asked).toBe(1);
+  });
+
+  it('ends without one when it is woken', async () => {
+    const arena = BlockArena.create(SMALL_BYTES);
+    const asked = arena.demand(60_000);
+    arena.wakeDemand();
+    expect(await asked).toBe(0);
+  });
+
+  it('is none of a task, which spills', async () => {
+    const arena = BlockArena.create(SMALL_BYTES);
+    fill(arena, 'tasks');
+    expect(await arena.demand(1)).toBe(0);
+  });
+
+  it('knows whether a run is free', () => {
+    const arena = BlockArena.create(SMALL_BYTES);
+    fill(arena, 'receivers');
+    for (const index of [2, 3, 5]) arena.drop(index);
+    expect([1, 2, 3].map((extents) => arena.hasRun('receivers', extents))).toEqual([
+      true,
+      true,
+      false,
+    ]);
+    arena.drop(4);
+    expect(arena.hasRun('receivers', 4)).toBe(true);
+  });
+});
+
 describe('reclaim, after the death of a thread', () => {
   it('gives back what it held, and nothing of others', () => {
     const arena = BlockArena.create(SMALL_BYTES);

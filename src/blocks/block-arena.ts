@@ -8,6 +8,8 @@
  *   [1 + 3i] owner of extent i: 0 free, else the id of the thread or task that acquired it
  *   [2 + 3i] references: 1 for the acquirer while it fills the extent, 1 for each block in it
  *   [3 + 3i] run: how many extents this acquisition spans, in its first extent only
+ *   [1 + 3n] wanted, n being the number of extents: the longest run that a receiver asked for and
+ *            did not get since the driver looked; the driver waits on it, to make room
  *
  * An extent changes owner only by compare-and-swap from 0, so two threads never get the same one.
  * After the death of a thread the driver sets the counts right (`reclaim`), from its own books and
@@ -57,7 +59,7 @@ export class BlockArena {
     assert(extentCount >= 16, `an arena of ${bytes} bytes is too small`);
     return new BlockArena({
       memory: allocateSharedPages(extentCount * extentBytes),
-      table: new SharedArrayBuffer(4 * (1 + CELLS * extentCount)),
+      table: new SharedArrayBuffer(4 * (2 + CELLS * extentCount)),
       extentBytes,
       extentCount,
       receiverExtents: Math.floor(extentCount * RECEIVER_SHARE),
@@ -83,11 +85,43 @@ export class BlockArena {
     const hint = this.#hint[region];
     const wanted = { owner, extents };
     const index = this.#take(hint, end, wanted) ?? this.#take(first, end, wanted);
-    if (index === undefined) return undefined;
+    if (index === undefined) {
+      if (region === 'receivers') this.#askFor(extents);
+      return undefined;
+    }
     this.#hint[region] = index + extents < end ? index + extents : first;
     Atomics.store(this.#table, refsCell(index), 1);
     Atomics.store(this.#table, runCell(index), extents);
     return index;
+  }
+
+  /** References to a run. When all of them are the caller's own, nobody else can add one. */
+  references(index: number): number {
+    return Atomics.load(this.#table, refsCell(index));
+  }
+
+  /** True when `extents` neighbouring extents are free now. Others may take them at any time. */
+  hasRun(region: ArenaRegion, extents: number): boolean {
+    const [first, end] = this.#range(region);
+    let free = 0;
+    for (let index = first; index < end && free < extents; index += 1) {
+      free = Atomics.load(this.#table, ownerCell(index)) === 0 ? free + 1 : 0;
+    }
+    return free >= extents;
+  }
+
+  /** Driver: the longest run of extents that receivers asked for in vain since the last call, after
+   * waiting for one, at most `limitMs`. 0: nobody asked. */
+  async demand(limitMs: number): Promise<number> {
+    const cell = wantedCell(this.handle.extentCount);
+    const wait = Atomics.waitAsync(this.#table, cell, 0, limitMs);
+    if (wait.async) await wait.value;
+    return Atomics.exchange(this.#table, cell, 0);
+  }
+
+  /** Ends a wait in `demand`. */
+  wakeDemand(): void {
+    Atomics.notify(this.#table, wantedCell(this.handle.extentCount));
   }
 
   /** One more reference to a run that the caller holds already. */
@@ -167,6 +201,17 @@ export class BlockArena {
     return undefined;
   }
 
+  #askFor(extents: number): void {
+    const cell = wantedCell(this.handle.extentCount);
+    let seen = Atomics.load(this.#table, cell);
+    while (seen < extents) {
+      const before = Atomics.compareExchange(this.#table, cell, seen, extents);
+      if (before === seen) break;
+      seen = before;
+    }
+    Atomics.notify(this.#table, cell);
+  }
+
   #giveBack(from: number, end: number): void {
     for (let index = from; index < end; index += 1) {
       Atomics.store(this.#table, ownerCell(index), 0);
@@ -205,4 +250,8 @@ function refsCell(index: number): number {
 
 function runCell(index: number): number {
   return 3 + CELLS * index;
+}
+
+function wantedCell(extentCount: number): number {
+  return 1 + CELLS * extentCount;
 }

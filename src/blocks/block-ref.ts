@@ -33,14 +33,29 @@ export interface LogBytes {
   readonly offsetBytes: number;
   readonly lengthBytes: number;
   readonly crc: number;
+  /** For messages. */
+  readonly lsn: Lsn;
 }
 
-/** Where to read the records of one block. For `arena` the bytes are the bin, not the payload. */
+/** The bin of a block in the run's spill file (spill-file.ts). */
+export interface SpilledBin {
+  readonly kind: 'spill';
+  /** Of the whole process; the driver's to close. The file has no name any more. */
+  readonly fd: number;
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+  readonly crc: number;
+}
+
+/** Where to read the records of one block. For `arena` and `spill` the bytes are the bin, for `log`
+ * the payload. */
 export interface BlockRef {
   readonly streamId: StreamId;
+  /** `blockKey` of the block's id. */
+  readonly key: string;
   readonly recordCount: number;
   readonly codec: RecordCodec;
-  readonly bytes: ArenaBytes | LogBytes;
+  readonly bytes: ArenaBytes | LogBytes | SpilledBin;
 }
 
 export type DurabilityLevel = 'sync' | 'flush' | 'off';

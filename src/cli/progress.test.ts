@@ -11,6 +11,7 @@ const noRecords = {
   unfinishedBatches: 0,
   queuedBlocks: 0,
   heldReceivers: 0,
+  bytesOnDisk: 0,
 };
 
 it('takes the rate over the window, not over the last second alone', () => {
@@ -67,6 +68,7 @@ it('says once a second how the run is doing, with the slowest log', async () => 
         unfinishedBatches: 1,
         queuedBlocks: 3,
         heldReceivers: 2,
+        bytesOnDisk: 9,
       },
       executorStats: () =>
         Promise.resolve([
@@ -85,6 +87,7 @@ it('says once a second how the run is doing, with the slowest log', async () => 
     unfinishedBatches: 1,
     queuedBlocks: 3,
     heldReceivers: 2,
+    bytesOnDisk: 9,
     schedulingDelayMs: 1.24,
     processingMs: 7,
     syncMsP50: 0.7,

@@ -19,6 +19,8 @@ export interface Progress {
   readonly queuedBlocks: number;
   /** Receivers that take nothing, because a disk is full. */
   readonly heldReceivers: number;
+  /** Of blocks that wait outside of memory. */
+  readonly bytesOnDisk: number;
   /** Of the last completed batch; absent before one. */
   readonly schedulingDelayMs?: number;
   readonly processingMs?: number;

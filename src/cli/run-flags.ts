@@ -43,6 +43,10 @@ const FLAG_TEXTS: Partial<Record<keyof PipelineOptions, FlagText>> = {
       'in memory (off)',
   },
   memory: { value: '<bytes>', summary: 'shared memory for blocks' },
+  storageLevel: {
+    value: '<level>',
+    summary: 'where blocks wait: a full memory holds sources back (memory), or the log has them',
+  },
   checkpointInterval: { value: '<duration>', summary: 'shortest time between two checkpoints' },
   maxTaskFailures: { value: '<n>', summary: 'tries of a task before its batch fails' },
   gracefulStopTimeout: { value: '<duration>', summary: 'how long a graceful stop may take' },

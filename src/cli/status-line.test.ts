@@ -12,6 +12,7 @@ const PROGRESS = {
   unfinishedBatches: 1,
   queuedBlocks: 1,
   heldReceivers: 0,
+  bytesOnDisk: 0,
   schedulingDelayMs: 3.2,
   processingMs: 18.4,
   syncMsP99: 1.24,
@@ -48,6 +49,7 @@ it('tells rate, batches, delays, queue and sync in one line', () => {
   expect(statusText(PROGRESS)).toBe(line);
   expect(statusText({ ...PROGRESS, unfinishedBatches: 4 })).toContain('done (4 waiting)');
   expect(statusText({ ...PROGRESS, heldReceivers: 2 })).toContain('2 receivers held: disk full');
+  expect(statusText({ ...PROGRESS, bytesOnDisk: 1_200_000 })).toContain('queued, 2 MB on disk');
 });
 
 it('redraws in place, and lets messages scroll by above', () => {

@@ -83,9 +83,9 @@ export class StatusLine implements Talk {
   }
 }
 
-/** `12,345 records/s · 42 batches · delay 3 + 18 ms · 2 blocks queued · sync p99 1.2 ms` */
+/** `12 records/s · 42 batches · delay 3 + 18 ms · 2 blocks queued, 1 MB on disk · sync p99 1 ms` */
 export function statusText(progress: Progress): string {
-  const { recordsPerSecond, batchCount, unfinishedBatches, queuedBlocks } = progress;
+  const { recordsPerSecond, batchCount, unfinishedBatches, queuedBlocks, bytesOnDisk } = progress;
   const { heldReceivers } = progress;
   const { schedulingDelayMs, processingMs, syncMsP99 } = progress;
   const waiting = unfinishedBatches > 1 ? ` (${unfinishedBatches} waiting)` : '';
@@ -96,7 +96,8 @@ export function statusText(progress: Progress): string {
   if (schedulingDelayMs !== undefined && processingMs !== undefined) {
     parts.push(`delay ${Math.round(schedulingDelayMs)} + ${Math.round(processingMs)} ms`);
   }
-  parts.push(`${counted(queuedBlocks, 'block')} queued`);
+  const onDisk = bytesOnDisk > 0 ? `, ${Math.ceil(bytesOnDisk / 1e6)} MB on disk` : '';
+  parts.push(`${counted(queuedBlocks, 'block')} queued${onDisk}`);
   if (heldReceivers > 0) parts.push(`${counted(heldReceivers, 'receiver')} held: disk full`);
   if (syncMsP99 !== undefined) parts.push(`sync p99 ${syncMsP99.toFixed(1)} ms`);
   return parts.join(' · ');

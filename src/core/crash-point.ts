@@ -11,6 +11,8 @@ export type CrashStep =
   | `R${0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9}.${'before' | 'after'}`
   | 'quarantine.before'
   | 'quarantine.after'
+  | 'read-back' // a task has read a block from its log, and not yet used it
+  | 'spill' // a block without a log is being written to the spill file
   | 'recovery.verdict'
   | 'recovery.rewrite'
   | 'recovery.replay'

@@ -1,6 +1,7 @@
 /** The options of a pipeline as its author writes them. Checked and completed in options.ts.
  * @module */
 import type { Duration } from './duration.ts';
+import type { StorageLevel } from './storage-level.ts';
 
 /** Options of `definePipeline`. Flags of the command line win over them. */
 export interface PipelineOptions {
@@ -28,6 +29,9 @@ export interface PipelineOptions {
   readonly durability?: 'sync' | 'flush' | 'off';
   /** Shared memory for blocks, in bytes or as `'64MiB'`, 16 MiB to 4 GiB. @defaultValue 512 MiB */
   readonly memory?: number | string;
+  /** Where blocks wait until their batch has run; an input's own level wins.
+   * @defaultValue `memory-and-disk`; `memory` for `generatorStream` */
+  readonly storageLevel?: StorageLevel;
   /** Shortest time between two checkpoints. @defaultValue the batch interval */
   readonly checkpointInterval?: Duration;
   /** Tries of a task before its batch fails, 1 to 100. @defaultValue 4 */

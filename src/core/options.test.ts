@@ -34,6 +34,7 @@ describe('resolveOptions', () => {
       mirrorDir: false,
       allowNetworkFileSystem: false,
       durability: 'sync',
+      storageLevel: undefined,
       memoryBytes: 512 * MIB,
       checkpointIntervalMs: 1000,
       maxTaskFailures: 4,

@@ -19,6 +19,8 @@ import {
 } from './option-schemas.ts';
 import type { OptionKind } from './option-schemas.ts';
 import type { PipelineOptions } from './options-types.ts';
+import { STORAGE_LEVELS } from './storage-level.ts';
+import type { StorageLevel } from './storage-level.ts';
 
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
@@ -47,6 +49,8 @@ export interface ResolvedOptions {
   /** `off` when `checkpointDir` is false. */
   readonly durability: 'sync' | 'flush' | 'off';
   readonly memoryBytes: number;
+  /** `undefined`: each input's own default. */
+  readonly storageLevel: StorageLevel | undefined;
   readonly checkpointIntervalMs: number;
   readonly maxTaskFailures: number;
   readonly gracefulStopTimeoutMs: number;
@@ -76,6 +80,7 @@ export const CONFIG_RULES: Readonly<Record<keyof ResolvedOptions, ConfigRule>> =
   allowNetworkFileSystem: 'ignored',
   durability: 'ignored',
   memoryBytes: 'ignored',
+  storageLevel: 'ignored',
   checkpointIntervalMs: 'ignored',
   maxTaskFailures: 'ignored',
   gracefulStopTimeoutMs: 'ignored',
@@ -165,6 +170,12 @@ const FIELDS: Readonly<Record<keyof ResolvedOptions, Field>> = {
     option: 'memory',
     flag: '--memory',
     kind: byteAmount({ min: 16 * MIB, max: 4 * GIB }),
+  },
+  storageLevel: {
+    option: 'storageLevel',
+    flag: '--storage-level',
+    kind: oneOf(STORAGE_LEVELS),
+    defaultText: 'memory-and-disk; memory for generatorStream',
   },
   checkpointIntervalMs: {
     option: 'checkpointInterval',

@@ -5,6 +5,7 @@ import type { BlockArena } from '../blocks/block-arena.ts';
 import type { BlockInfo, SharedBytes } from '../blocks/block-ref.ts';
 import { freeShared } from '../blocks/shared-store.ts';
 import { assert, present } from '../core/assert.ts';
+import { blockKey } from '../core/ids.ts';
 import type { EventBus } from '../core/events.ts';
 import type { StreamId } from '../core/ids.ts';
 import { expandStage, planJob } from '../dstream/batch-plan.ts';
@@ -12,7 +13,7 @@ import type { ExpansionContext, JobPlan, ShuffleMapStage } from '../dstream/batc
 import type { Graph } from '../dstream/graph.ts';
 import type { Leaf, TaskAction, TaskValue } from '../dstream/task-spec.ts';
 import type { BlockMemory } from './block-memory.ts';
-import type { TaskScheduler } from './task-scheduler.ts';
+import type { LeafHolder, TaskScheduler } from './task-scheduler.ts';
 import type { BatchShare, InputShare } from './tracker-state.ts';
 
 export interface BatchExecutionServices {
@@ -31,6 +32,14 @@ export class BatchExecution {
   readonly #shuffles = new Map<string, Promise<Pieces>>();
   readonly #finished = new Map<string, Pieces>();
   readonly #leaves = new Map<StreamId, readonly Leaf[]>();
+  /** All blocks of the share that are there, by key. */
+  readonly #blocks = new Map<string, BlockInfo>();
+  readonly #holder: LeafHolder = {
+    hold: (leaf) => this.#hold(leaf),
+    release: (leaf) => {
+      if (leaf.kind === 'blocks') this.#services.memory.unpin(leaf.blocks);
+    },
+  };
 
   constructor(share: BatchShare, services: BatchExecutionServices) {
     this.share = share;
@@ -100,7 +109,18 @@ export class BatchExecution {
         via,
         action,
       })),
+      this.#holder,
     );
+  }
+
+  /** Between two tasks blocks may leave memory, so each task is told anew where they are. */
+  #hold(leaf: Leaf): Leaf {
+    if (leaf.kind !== 'blocks') return leaf;
+    const { memory } = this.#services;
+    const blocks = leaf.blocks.map(({ key }) =>
+      present(memory.pin(present(this.#blocks.get(key), key)), `the place of block ${key}`),
+    );
+    return { ...leaf, blocks };
   }
 
   #leavesOf(input: InputShare): readonly Leaf[] {
@@ -134,6 +154,7 @@ export class BatchExecution {
     const found = blocks.flatMap((block) => {
       const ref = this.#services.memory.locate(block);
       if (ref === undefined) lostRecords += block.recordCount;
+      else this.#blocks.set(blockKey(block.blockId), block);
       return ref === undefined ? [] : [ref];
     });
     if (lostRecords > 0) {

@@ -71,7 +71,7 @@ beforeEach(() => {
   });
   const arena = BlockArena.create(1024 * 1024);
   const pool = new InlinePool(graph, arena);
-  const memory = new BlockMemory(arena, { directory: undefined, lastLsn: new Map() });
+  const memory = new BlockMemory(arena, { lastLsn: new Map() });
   const logId = 'no log';
   const onFailed = (error: Error): void => void failures.push(error.message);
   const scheduler = new BatchScheduler({
@@ -81,7 +81,7 @@ beforeEach(() => {
     outputs: new OutputRunner({ graph, arena, codec: msgpackCodec, logId, printLine: () => {} }),
     execution: {
       graph,
-      tasks: new TaskScheduler({ pool, events, maxTaskFailures: 1 }),
+      tasks: new TaskScheduler({ pool, events, maxTaskFailures: 1, threads: 2 }),
       arena,
       memory,
       events,

@@ -3,8 +3,9 @@
  *
  * The batch time is max(grid time of now, last allocated + interval): a clock that jumps back never
  * repeats a time. When too many batches are unfinished, a tick allocates nothing: the records stay
- * queued, pinned in the arena, which holds the sources back. Downtime is not replayed tick by tick;
- * what is queued goes into the first batch after it. @module */
+ * queued, in memory or, by their storage level, on disk; the next batch takes what has gathered.
+ * Downtime is not replayed tick by tick; what is queued goes into the first batch after it.
+ * @module */
 import type { Clock, Timer } from '../core/clock.ts';
 import { toError } from '../core/errors.ts';
 import type { EventBus } from '../core/events.ts';
@@ -90,7 +91,7 @@ export class BatchGenerator {
     if (isFull && !this.#isSkipping) {
       const message =
         `${UNFINISHED_BATCHES_MAX} batches are unfinished: processing takes longer than the ` +
-        'batch interval; records wait in memory, and sources are held back when it is full';
+        'batch interval; records wait, on disk or in a full memory that holds sources back';
       events.emit({ type: 'warning', message });
     }
     this.#isSkipping = isFull;

@@ -55,8 +55,8 @@ function setUp(build: BuildPipeline): void {
   failures = [];
   loss = undefined;
   bus.subscribe((event) => events.push(event));
-  const tasks = new TaskScheduler({ pool, events: bus, maxTaskFailures: 2 });
-  const memory = new BlockMemory(arena, { directory: undefined, lastLsn: new Map<string, Lsn>() });
+  const tasks = new TaskScheduler({ pool, events: bus, maxTaskFailures: 2, threads: 2 });
+  const memory = new BlockMemory(arena, { lastLsn: new Map<string, Lsn>() });
   scheduler = new BatchScheduler({
     graph,
     clock,

@@ -39,6 +39,15 @@ export function neededLogs(state: TrackerState): Set<string> {
   return logs;
 }
 
+/** Blocks that will be read: queued, or in a batch that is not done. */
+export function* blocksToRun(state: TrackerState): Generator<BlockInfo> {
+  for (const queue of state.queues.values()) yield* queue;
+  for (const { share, isDone } of state.batches.values()) {
+    if (isDone) continue;
+    for (const input of share.inputs) if (input.kind === 'blocks') yield* input.blocks;
+  }
+}
+
 /** Blocks that may have to be read again: queued, or in a batch that is not cleaned. */
 function* neededBlocks(state: TrackerState): Generator<BlockInfo> {
   for (const queue of state.queues.values()) yield* queue;

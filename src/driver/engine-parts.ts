@@ -5,6 +5,7 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BlockArena } from '../blocks/block-arena.ts';
+import { SpillFile } from '../blocks/spill-file.ts';
 import { formatBytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import type { CrashPlan } from '../core/crash-point.ts';
@@ -15,7 +16,7 @@ import { uniqueId } from '../core/random.ts';
 import type { ResolvedOptions } from '../core/options.ts';
 import { describeGraph, graphHash } from '../dstream/graph.ts';
 import type { Graph } from '../dstream/graph.ts';
-import { inputOptions } from '../dstream/input-options.ts';
+import { inputOptions, storageLevelOf } from '../dstream/input-options.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import type { Disk } from '../wal/disk.ts';
 import type { PipelineModule, ReceiverExecutorData, ReceiverLogSpec } from '../workers/protocol.ts';
@@ -101,11 +102,7 @@ interface Base {
 export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts {
   const { options, graph, clock, events, home } = input;
   const arena = BlockArena.create(options.memoryBytes);
-  const memory = new BlockMemory(arena, {
-    directory: home?.directory,
-    ...(home === undefined ? {} : { directoryOf: (log) => home.logs.directoryOf(log) }),
-    lastLsn: home?.lastLsn ?? new Map<string, Lsn>(),
-  });
+  const memory = buildMemory(input, arena);
   const witness = new SharedArrayBuffer(8);
   // The three refer to each other; each is used only after all are made.
   const claims: SourceIdClaims = new SourceIdClaims({
@@ -131,8 +128,7 @@ export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts 
   });
   const base: Base = { input, hooks, arena, memory, tracker, space, places };
   const receivers: ReceiverTracker = buildReceivers(base, claims, witness);
-  const scratch = home?.directory ?? tmpdir();
-  const spillDirectory = join(scratch, `${SPILL_PREFIX}${uniqueId()}`);
+  const spillDirectory = join(scratchOf(input), `${SPILL_PREFIX}${uniqueId()}`);
   const pool = buildPool(base, spillDirectory);
   const scheduler = buildScheduler(base, pool);
   const generator = new BatchGenerator({
@@ -153,6 +149,25 @@ export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts 
   const cleanUp = (): Promise<void> => input.disk.removeTree(spillDirectory);
   const parts = { tracker, receivers, memory, pool, scheduler, generator, checkpointer };
   return { ...parts, space, cleanUp };
+}
+
+function buildMemory({ graph, options, home, events }: EngineInput, arena: BlockArena) {
+  const levels = new Map(
+    graph.inputs.map((node) => [node.id, storageLevelOf(node, options.storageLevel)]),
+  );
+  return new BlockMemory(arena, {
+    ...(home === undefined ? {} : { logs: home.logs }),
+    lastLsn: home?.lastLsn ?? new Map<string, Lsn>(),
+    levelOf: (streamId) => levels.get(streamId) ?? 'memory',
+    spill: new SpillFile(scratchOf({ home }), `${SPILL_PREFIX}${uniqueId()}.blocks`),
+    isReadOnce: graph.outputs.length === 1,
+    warn: (message) => events.emit({ type: 'warning', message }),
+  });
+}
+
+/** Where files go that are worth nothing to another run. */
+function scratchOf({ home }: { readonly home?: Home | undefined }): string {
+  return home?.directory ?? tmpdir();
 }
 
 function buildReceivers(base: Base, claims: SourceIdClaims, witness: SharedArrayBuffer) {
@@ -290,8 +305,8 @@ function buildPool({ input, arena }: Base, spillDirectory: string): ExecutorPool
 
 function buildScheduler({ input, arena, memory, hooks }: Base, pool: ExecutorPool): BatchScheduler {
   const { graph, clock, events, options, home } = input;
-  const { maxTaskFailures } = options;
-  const tasks = new TaskScheduler({ pool, events, maxTaskFailures });
+  const { maxTaskFailures, executors: threads } = options;
+  const tasks = new TaskScheduler({ pool, events, maxTaskFailures, threads });
   return new BatchScheduler({
     graph,
     clock,

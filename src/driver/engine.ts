@@ -16,6 +16,7 @@ import type { Shortage } from '../wal/shortage.ts';
 import { inputOptions } from '../dstream/input-options.ts';
 import type { ReceiverExecutorStats } from '../workers/protocol.ts';
 import type { Checkpointer } from './checkpointer.ts';
+import { blocksToRun } from './cleaning.ts';
 import { buildParts } from './engine-parts.ts';
 import type { EngineInput, EngineParts } from './engine-parts.ts';
 import { compareThreads } from './thread-comparison.ts';
@@ -29,6 +30,8 @@ export interface EngineTotals {
   readonly queuedBlocks: number;
   /** Receivers that take nothing, because a disk is full. */
   readonly heldReceivers: number;
+  /** Of blocks whose batch is not done, and which are not in memory. */
+  readonly bytesOnDisk: number;
 }
 
 export class Engine {
@@ -62,7 +65,7 @@ export class Engine {
   }
 
   get totals(): EngineTotals {
-    const { tracker, scheduler, space } = this.#parts;
+    const { tracker, scheduler, memory, space } = this.#parts;
     let queuedBlocks = 0;
     for (const queue of tracker.state.queues.values()) queuedBlocks += queue.length;
     return {
@@ -71,6 +74,7 @@ export class Engine {
       unfinishedBatches: scheduler.unfinishedCount,
       queuedBlocks,
       heldReceivers: space.heldReceivers.length,
+      bytesOnDisk: memory.bytesOnDisk,
     };
   }
 
@@ -91,6 +95,7 @@ export class Engine {
       await this.#open();
       this.#throwIfEnding();
       this.#state = 'running';
+      this.#adoptBacklog();
       this.#submitUnfinished();
       await receivers.start();
       this.#throwIfEnding();
@@ -123,6 +128,13 @@ export class Engine {
     reached('R0.before');
     await checkpointer?.force();
     reached('R0.after');
+  }
+
+  /** What the last run has left waits in its logs; from now on there is somebody to make room. */
+  #adoptBacklog(): void {
+    const { tracker, memory } = this.#parts;
+    memory.recovered(blocksToRun(tracker.state));
+    memory.serveDemand().catch((error: unknown) => this.fail(toError(error)));
   }
 
   #submitUnfinished(): void {
@@ -192,7 +204,8 @@ export class Engine {
   /** In reverse order of opening. Every part is closed, whatever the others say. */
   async #closeAll(isOrderly: boolean): Promise<void> {
     this.#isClosing = true;
-    const { receivers, generator, scheduler, checkpointer, pool, space, cleanUp } = this.#parts;
+    const { receivers, generator, scheduler, checkpointer, pool, memory, space, cleanUp } =
+      this.#parts;
     const steps: (() => unknown)[] = [
       // Nobody makes room for what waits any more.
       () => space.close(),
@@ -202,6 +215,7 @@ export class Engine {
       // Ends running tasks; the batch they belong to runs again at the next start.
       () => pool.close(),
       () => scheduler.stop(),
+      () => memory.close(),
       () => checkpointer?.close(),
       () => this.#input.home?.driverLog.close(),
       () => this.#input.home?.lock.release(),

@@ -29,6 +29,7 @@ export class ExecutorPool implements TaskPool {
   readonly #arena: BlockArena;
   readonly #threads: number;
   #nextOwner = FIRST_TASK_OWNER;
+  #isClosed = false;
 
   /** Starts the threads. @param onError of a thread that was idle when it failed. */
   constructor(
@@ -61,6 +62,7 @@ export class ExecutorPool implements TaskPool {
   }
 
   async run(spec: TaskSpec): Promise<TaskResult> {
+    if (this.#isClosed) throw new MillraceError('EXECUTOR_DIED', 'the task executors have ended');
     const arenaOwner = this.#nextOwner;
     this.#nextOwner = arenaOwner === LAST_OWNER ? FIRST_TASK_OWNER : arenaOwner + 1;
     const task: PoolTask = { kind: 'task', spec, arenaOwner };
@@ -77,6 +79,7 @@ export class ExecutorPool implements TaskPool {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#piscina.destroy();
   }
 }

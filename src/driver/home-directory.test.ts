@@ -84,9 +84,9 @@ const MODELS: CrashModel[] = ['journal', 'posix', 'keep-all', 'drop-all'];
 
 describe('a log of the flush level', () => {
   /** What a task would find of the queued blocks: read back, or known to be lost. */
-  async function readable(run: HomeRun<RunPlace>, { lastLsn }: Home): Promise<string[]> {
+  async function readable(run: HomeRun<RunPlace>, { lastLsn, logs }: Home): Promise<string[]> {
     const arena = BlockArena.create(1024 * 1024);
-    const memory = new BlockMemory(arena, { directory, lastLsn });
+    const memory = new BlockMemory(arena, { logs, lastLsn });
     const found: string[] = [];
     for (const block of run.tracker.state.queues.get(LINES) ?? []) {
       if (memory.locate(block) === undefined) continue;

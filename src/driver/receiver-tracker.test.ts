@@ -52,7 +52,7 @@ function place(streamId: StreamId, receiverIndex = 0, receiverCount = 1): Receiv
 function setUp(places: ReceiverPlace[][]): void {
   clock = new ManualClock();
   arena = BlockArena.create(1024 * 1024);
-  memory = new BlockMemory(arena, { directory: undefined, lastLsn: new Map<string, Lsn>() });
+  memory = new BlockMemory(arena, { lastLsn: new Map<string, Lsn>() });
   executors = [];
   events = [];
   fatal = [];

@@ -7,6 +7,7 @@ import type { BatchTimeMs, StreamId } from '../core/ids.ts';
 import type { TaskResult, TaskSpec } from '../dstream/task-spec.ts';
 import type { TaskPool } from './executor-pool.ts';
 import { TaskScheduler } from './task-scheduler.ts';
+import type { LeafHolder } from './task-scheduler.ts';
 
 /** A pool whose tasks end when, and as, the test says. */
 class HandPool implements TaskPool {
@@ -54,7 +55,7 @@ beforeEach(() => {
   events.subscribe((event) => {
     if (event.type === 'task-failed') failures.push(`${event.attempt}: ${event.error}`);
   });
-  scheduler = new TaskScheduler({ pool, events, maxTaskFailures: 3 });
+  scheduler = new TaskScheduler({ pool, events, maxTaskFailures: 3, threads: 8 });
 });
 
 function stage(tasks: number): Omit<TaskSpec, 'attempt'>[] {
@@ -79,6 +80,45 @@ function watch(tasks: number): { value?: unknown; error?: unknown } {
 }
 
 const attempts = () => pool.specs.map(({ partition, attempt }) => [partition, attempt]);
+
+describe('threads', () => {
+  const places: string[] = [];
+  const holder: LeafHolder = {
+    hold: (leaf) => {
+      places.push('hold');
+      return leaf;
+    },
+    release: () => void places.push('release'),
+  };
+
+  beforeEach(() => {
+    places.length = 0;
+    const events = new EventBus();
+    scheduler = new TaskScheduler({ pool, events, maxTaskFailures: 2, threads: 2 });
+  });
+
+  it('get a task each; the others wait, and hold nothing', async () => {
+    const running = scheduler.runStage(stage(5), holder);
+    await settle();
+    expect([pool.specs.length, places]).toEqual([2, ['hold', 'hold']]);
+    await pool.succeed(1);
+    expect([pool.specs.length, places]).toEqual([3, ['hold', 'hold', 'release', 'hold']]);
+    for (const start of [0, 2, 3, 4]) await pool.succeed(start);
+    await running;
+    expect(places.filter((each) => each === 'release')).toHaveLength(5);
+  });
+
+  it('give what they held back when a task fails or its thread dies, and go on', async () => {
+    const running = scheduler.runStage(stage(2), holder);
+    await settle();
+    await pool.fail(0);
+    await pool.die(1);
+    for (const start of [2, 3]) await pool.succeed(start);
+    await running;
+    expect(places.filter((each) => each === 'hold')).toHaveLength(4);
+    expect(places.filter((each) => each === 'release')).toHaveLength(4);
+  });
+});
 
 describe('a stage', () => {
   it('gives its values in the order of the tasks, however they end', async () => {

@@ -2,12 +2,14 @@
  *
  * A failed task is tried again, on any executor, `maxTaskFailures` tries in all; attempts write
  * under names of their own. When one task has failed for good, the stage waits for the others to
- * end before it fails, so that nobody still uses memory that the batch gives up. Mirrors Spark's
- * TaskSetManager, without locality: all memory here is equally near. @module */
+ * end before it fails, so that nobody still uses memory that the batch gives up. A task goes to the
+ * pool when a thread is free, not before: what waits in the pool's queue would hold its blocks in
+ * memory. Mirrors Spark's TaskSetManager, without locality: all memory here is equally near.
+ * @module */
 import { MillraceError, toError } from '../core/errors.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { EventBus } from '../core/events.ts';
-import type { TaskResult, TaskSpec, TaskValue } from '../dstream/task-spec.ts';
+import type { Leaf, TaskResult, TaskSpec, TaskValue } from '../dstream/task-spec.ts';
 import { fromWireError } from '../serde/wire-error.ts';
 import type { WireError } from '../serde/wire-error.ts';
 import type { TaskPool } from './executor-pool.ts';
@@ -17,7 +19,19 @@ export interface TaskSchedulerOptions {
   readonly events: EventBus;
   /** Tries of one task, 1 or more. */
   readonly maxTaskFailures: number;
+  /** Of the pool: so many tasks run at a time. */
+  readonly threads: number;
 }
+
+/** Keeps what a task reads where it is while the task runs. */
+export interface LeafHolder {
+  /** @returns the leaf with the places where its blocks are now. */
+  hold(leaf: Leaf): Leaf;
+  /** @param leaf that `hold` gave. */
+  release(leaf: Leaf): void;
+}
+
+const NOTHING_TO_HOLD: LeafHolder = { hold: (leaf) => leaf, release: () => {} };
 
 /** Another try on the same data cannot change these. */
 const FINAL_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -30,6 +44,9 @@ const FINAL_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 export class TaskScheduler {
   readonly #options: TaskSchedulerOptions;
+  #running = 0;
+  /** Tasks that wait for a thread, oldest first. */
+  readonly #waiting: (() => void)[] = [];
 
   constructor(options: TaskSchedulerOptions) {
     this.#options = options;
@@ -37,8 +54,11 @@ export class TaskScheduler {
 
   /** @returns the values in the order of `specs`. @throws {MillraceError} TASK_FAILED and
    * others. */
-  async runStage(specs: readonly Omit<TaskSpec, 'attempt'>[]): Promise<readonly TaskValue[]> {
-    const settled = await Promise.allSettled(specs.map((spec) => this.#runTask(spec)));
+  async runStage(
+    specs: readonly Omit<TaskSpec, 'attempt'>[],
+    holder: LeafHolder = NOTHING_TO_HOLD,
+  ): Promise<readonly TaskValue[]> {
+    const settled = await Promise.allSettled(specs.map((spec) => this.#runTask(spec, holder)));
     const values: TaskValue[] = [];
     for (const outcome of settled) {
       if (outcome.status === 'rejected') throw outcome.reason;
@@ -47,10 +67,10 @@ export class TaskScheduler {
     return values;
   }
 
-  async #runTask(task: Omit<TaskSpec, 'attempt'>): Promise<TaskValue> {
+  async #runTask(task: Omit<TaskSpec, 'attempt'>, holder: LeafHolder): Promise<TaskValue> {
     const { events, maxTaskFailures } = this.#options;
     for (let attempt = 0; ; attempt += 1) {
-      const result = await this.#tryTask({ ...task, attempt });
+      const result = await this.#tryTask({ ...task, attempt }, holder);
       if (result.ok) return result.value;
       const { error } = result;
       const { batchTimeMs, outputId } = task;
@@ -60,13 +80,29 @@ export class TaskScheduler {
     }
   }
 
-  async #tryTask(spec: TaskSpec): Promise<TaskResult> {
+  async #tryTask(spec: TaskSpec, holder: LeafHolder): Promise<TaskResult> {
+    if (this.#running < this.#options.threads) this.#running += 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
-      return await this.#options.pool.run(spec);
+      return await this.#runHeld(spec, holder);
     } catch (error) {
       const { name, message } = toError(error);
       const code = error instanceof MillraceError ? { code: error.code } : {};
       return { ok: false, error: { name, message, ...code } };
+    } finally {
+      // The place goes to the next one, which must not meet a newcomer there.
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#running -= 1;
+      else next();
+    }
+  }
+
+  async #runHeld(spec: TaskSpec, holder: LeafHolder): Promise<TaskResult> {
+    const leaf = holder.hold(spec.leaf);
+    try {
+      return await this.#options.pool.run({ ...spec, leaf });
+    } finally {
+      holder.release(leaf);
     }
   }
 }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { graphOf } from '../../test/support/inline-driver.ts';
+import type { StorageLevel } from '../core/storage-level.ts';
 import type { DStream } from './dstream.ts';
-import { inputOptions } from './input-options.ts';
+import { inputOptions, storageLevelOf } from './input-options.ts';
 import type { InputOptions } from './input-options.ts';
 import type { PipelineContext } from './pipeline-context.ts';
 import { Receiver } from './receiver.ts';
@@ -137,5 +138,29 @@ describe('wrong options', () => {
     ['a union of nothing', (ssc) => ssc.union([]), 'union: give at least one stream'],
   ])('such as %s are refused', (_name, input, message) => {
     expect(() => optionsOf(input)).toThrow(message);
+  });
+});
+
+describe('the storage level of an input', () => {
+  const levels = (ofPipeline?: StorageLevel): StorageLevel[] => {
+    const { inputs } = graphOf((ssc) => {
+      ssc.httpTextStream({ port: 1 }).print();
+      ssc.generatorStream().print();
+      ssc.receiverStream(() => new Ticks(), { storageLevel: 'disk' }).print();
+    });
+    return inputs.map((node) => storageLevelOf(node, ofPipeline));
+  };
+
+  it('is its own, else the pipeline’s, else what fits its source', () => {
+    expect(levels()).toEqual(['memory-and-disk', 'memory', 'disk']);
+    expect(levels('memory')).toEqual(['memory', 'memory', 'disk']);
+    expect(levels('memory-and-disk')).toEqual(['memory-and-disk', 'memory-and-disk', 'disk']);
+  });
+
+  it('is one of three', () => {
+    const wrong = { storageLevel: 'MEMORY_ONLY' as StorageLevel };
+    expect(() => optionsOf((ssc) => ssc.socketTextStream('db', 99, wrong))).toThrow(
+      'storageLevel must be one of memory, memory-and-disk, disk, not MEMORY_ONLY',
+    );
   });
 });

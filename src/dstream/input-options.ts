@@ -5,6 +5,8 @@
  * executors start sources from them (`inputOptions`) and from nothing else.
  * @module */
 import { assert } from '../core/assert.ts';
+import { STORAGE_LEVELS } from '../core/storage-level.ts';
+import type { StorageLevel } from '../core/storage-level.ts';
 import { roleOf } from './graph.ts';
 import type { GraphNode } from './graph.ts';
 import { OptionCheck } from './option-check.ts';
@@ -14,6 +16,8 @@ import type { OperatorOptions } from './operator-options.ts';
 export interface ReceiverInputOptions extends OperatorOptions {
   /** Receivers of this input, 1 … 64, each with blocks of its own. @defaultValue 1 */
   readonly receivers?: number;
+  /** Where its blocks wait until their batch has run. @defaultValue that of the pipeline */
+  readonly storageLevel?: StorageLevel;
 }
 
 export interface HttpTextOptions extends ReceiverInputOptions {
@@ -41,6 +45,8 @@ export interface GeneratorOptions extends ReceiverInputOptions {
 // Type aliases, because only they fit a record of plain data without an index signature.
 type ReceiverCommon = {
   readonly receivers: number;
+  /** As given. */
+  readonly storageLevel?: StorageLevel;
 };
 
 export type CustomInput = ReceiverCommon & {
@@ -93,12 +99,25 @@ const PORT_MAX = 65_535;
 const HTTP_BODY_BYTES_MAX = 1024 * 1024 * 1024;
 const HTTP_BODY_BYTES_DEFAULT = 8 * 1024 * 1024;
 const GENERATED_BYTES_MAX = 1024 * 1024;
-const COMMON_KEYS = ['id', 'receivers'] as const;
+const COMMON_KEYS = ['id', 'receivers', 'storageLevel'] as const;
 
 /** An id, and options that fit a node. */
 export interface CheckedInput<O extends InputOptions> {
   readonly id: string | undefined;
   readonly options: O;
+}
+
+/** Where the blocks of an input wait: its own level, else the pipeline's, else what fits its
+ * source. A source from outside goes on while a batch is late, as with Spark's receivers, whose
+ * default is MEMORY_AND_DISK too. A generator loses nothing by waiting, and would fill the disk. */
+export function storageLevelOf(
+  node: GraphNode,
+  ofPipeline: StorageLevel | undefined,
+): StorageLevel {
+  const options = inputOptions(node);
+  const own = 'storageLevel' in options ? options.storageLevel : undefined;
+  const fitting: StorageLevel = options.source === 'generator' ? 'memory' : 'memory-and-disk';
+  return own ?? ofPipeline ?? fitting;
 }
 
 /** The checked options of an input node. */
@@ -214,10 +233,16 @@ function idOf(options: Readonly<Record<string, unknown>>): string | undefined {
 
 function receiverCommon(
   check: OptionCheck,
-  { receivers = 1 }: Readonly<Record<string, unknown>>,
+  { receivers = 1, storageLevel }: Readonly<Record<string, unknown>>,
 ): ReceiverCommon {
+  const level = STORAGE_LEVELS.find((each) => each === storageLevel);
+  check.require(
+    level === storageLevel,
+    `storageLevel must be one of ${STORAGE_LEVELS.join(', ')}, not ${String(storageLevel)}`,
+  );
   return {
     receivers: check.integer('receivers', receivers, { min: 1, max: RECEIVERS_MAX }),
+    ...(level === undefined ? {} : { storageLevel: level }),
   };
 }
 

@@ -3,10 +3,7 @@
  * failures as data, because an error that is thrown to piscina loses its code. @module */
 import { workerData } from 'node:worker_threads';
 import { BlockArena } from '../blocks/block-arena.ts';
-import { binOfPayload } from '../blocks/block-layout.ts';
-import { recordsOfBin } from '../blocks/block-records.ts';
-import type { BlockRecords } from '../blocks/block-records.ts';
-import type { BlockRef, LogBytes, SharedBytes } from '../blocks/block-ref.ts';
+import type { SharedBytes } from '../blocks/block-ref.ts';
 import { SharedStore, freeShared, readShared } from '../blocks/shared-store.ts';
 import { armCrash, reached } from '../core/crash-point.ts';
 import { MillraceError } from '../core/errors.ts';
@@ -14,12 +11,12 @@ import { describeGraph, graphHash } from '../dstream/graph.ts';
 import type { Graph } from '../dstream/graph.ts';
 import { loadPipeline } from '../dstream/load-pipeline.ts';
 import type { TaskResult, TaskSpec } from '../dstream/task-spec.ts';
-import { crc32 } from '../serde/crc32.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import { toWireError } from '../serde/wire-error.ts';
 import { createSink } from '../sinks/sink-factory.ts';
 import { readLines } from '../sources/text-files.ts';
 import { nodeDisk } from '../wal/node-disk.ts';
+import { BlockReader } from './block-reader.ts';
 import type { HelloTask, PoolTask, TaskExecutorData, ThreadGraph } from './protocol.ts';
 import { runTask } from './task-runner.ts';
 
@@ -50,6 +47,7 @@ async function hello({ barrier, threads }: HelloTask): Promise<ThreadGraph> {
 
 async function runInStore(spec: TaskSpec, arenaOwner: number): Promise<TaskResult> {
   const store = new SharedStore(arena, arenaOwner, data.spillDirectory);
+  const reader = new BlockReader({ arena, disk: nodeDisk, codec: msgpackCodec });
   const written: SharedBytes[] = [];
   try {
     const graph = await (loading ??= loadSameGraph());
@@ -57,7 +55,7 @@ async function runInStore(spec: TaskSpec, arenaOwner: number): Promise<TaskResul
     const { value, inputRecordCount } = await runTask(spec, {
       graph,
       codec: msgpackCodec,
-      readBlock,
+      readBlock: (ref) => reader.read(ref),
       readFile: readLines,
       readShared: (shared) => readShared(arena, shared),
       writeShared: (bytes) => {
@@ -74,6 +72,7 @@ async function runInStore(spec: TaskSpec, arenaOwner: number): Promise<TaskResul
     return { ok: false, error: toWireError(error) };
   } finally {
     store.close();
+    await reader.close();
   }
 }
 
@@ -87,32 +86,4 @@ async function loadSameGraph(): Promise<Graph> {
     );
   }
   return graph;
-}
-
-async function readBlock(ref: BlockRef): Promise<BlockRecords> {
-  if (ref.bytes.kind === 'log')
-    return recordsOfBin(await readLogBlock(ref.bytes), ref, msgpackCodec);
-  const { offsetBytes, lengthBytes } = ref.bytes;
-  const bin = arena.bytes.subarray(offsetBytes, offsetBytes + lengthBytes);
-  return recordsOfBin(bin, ref, msgpackCodec);
-}
-
-/** Reads a payload back from its log. Every read checks the CRC: damage is reported, never used. */
-async function readLogBlock(bytes: LogBytes): Promise<Uint8Array> {
-  const { path, offsetBytes, lengthBytes, crc } = bytes;
-  const payload = Buffer.allocUnsafeSlow(lengthBytes);
-  const file = await nodeDisk.openForReading(path);
-  try {
-    const count = await file.read(payload, offsetBytes);
-    if (count !== lengthBytes || crc32(payload) !== crc) {
-      throw new MillraceError(
-        'WAL_CORRUPT',
-        `the block at byte ${offsetBytes} of ${path} (${lengthBytes} bytes) is damaged`,
-        { details: { path, offsetBytes, lengthBytes } },
-      );
-    }
-  } finally {
-    await file.close();
-  }
-  return binOfPayload(payload);
 }

@@ -250,6 +250,7 @@ describe('a leaf', () => {
   const streamId = 'in' as StreamId;
   const block = (recordCount: number): (Leaf & { kind: 'blocks' })['blocks'][number] => ({
     streamId,
+    key: 'in/0/1.1/0',
     recordCount,
     codec: 'ascii',
     bytes: { kind: 'arena', extentIndex: 0, offsetBytes: 0, lengthBytes: 0 },

@@ -78,7 +78,7 @@ describe('a full arena', () => {
           }
           onStop() {}
         }`,
-        options: { blockInterval: 10 },
+        options: { blockInterval: 10, storageLevel: 'memory' },
       },
     );
     const run = await site.finish();

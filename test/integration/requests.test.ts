@@ -130,7 +130,7 @@ it('a key that comes again with another body is a conflict', async () => {
 
 it('a full engine answers 429 until there is room, and has every record it took', async () => {
   const { run, address } = await listen(
-    '',
+    `storageLevel: 'memory'`,
     `lines.foreachBatch(async () => {
       const { existsSync } = await import('node:fs');
       while (existsSync(directory + '/hold')) await new Promise((done) => setTimeout(done, 10));

@@ -7,6 +7,7 @@ import { HARMED_LOGS_BREAKS } from './breaks/harmed-logs.ts';
 import { LOG_BREAKS } from './breaks/log.ts';
 import { SIMULATED_DISK_BREAKS } from './breaks/simulated-disk.ts';
 import { TWO_COPIES_BREAKS } from './breaks/two-copies.ts';
+import { STORAGE_LEVEL_BREAKS } from './breaks/storage-levels.ts';
 import type { Break } from './breaks/break.ts';
 
 export const BREAKS: readonly Break[] = [
@@ -18,4 +19,5 @@ export const BREAKS: readonly Break[] = [
   ...FAULTS_BREAKS,
   ...FULL_DISK_BREAKS,
   ...TWO_COPIES_BREAKS,
+  ...STORAGE_LEVEL_BREAKS,
 ];

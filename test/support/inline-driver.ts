@@ -120,7 +120,7 @@ export class InlineBatch {
     const blocks = [records.slice(0, middle), records.slice(middle)].map((part): BlockRef => {
       const offsetBytes = this.#blocks.push(part) - 1;
       const bytes = { kind: 'arena', extentIndex: 0, offsetBytes, lengthBytes: 0 } as const;
-      return { streamId, recordCount: part.length, codec: 'msgpack', bytes };
+      return { streamId, key: `${offsetBytes}`, recordCount: part.length, codec: 'msgpack', bytes };
     });
     return { kind: 'blocks', streamId, blocks };
   }

@@ -66,6 +66,7 @@ export const BANS: readonly Ban[] = [
       'src/wal/system-calls.ts': "the engine's only real disk",
       'src/wal/lock-file.ts': 'one stat, between whose answer and use nothing may happen',
       'src/blocks/shared-store.ts': 'spill files are scratch: never synced, gone with the run',
+      'src/blocks/spill-file.ts': 'scratch without a name, read through its descriptor',
       'src/driver/directory-lock.ts': 'the lock lives in a file descriptor of this process',
       'src/driver/owner-file.ts': 'the lock where there is no flock; it must not wait for a disk',
       'src/driver/lock-owner.ts': 'reads /proc to see whether a process still lives',

@@ -1,0 +1,152 @@
+/** Reads the blocks of one task, wherever they are: in the arena, in a log, in the spill file.
+ *
+ * One per task, closed with it. Blocks of one task lie next to each other in few segments, so a
+ * segment stays open while the task goes on; none stays open longer, because an open file that was
+ * removed keeps its space. While the task runs its blocks are not cleaned, so their segments have
+ * their names. Every read from disk checks the CRC: a mismatch is damage, told and never skipped.
+ * The records of a block are good until the next `read`. @module */
+import type { BlockArena } from '../blocks/block-arena.ts';
+import { binOfPayload } from '../blocks/block-layout.ts';
+import { recordsOfBin } from '../blocks/block-records.ts';
+import type { BlockRecords } from '../blocks/block-records.ts';
+import type { BlockRef, LogBytes, SpilledBin } from '../blocks/block-ref.ts';
+import { readSpilled } from '../blocks/spill-file.ts';
+import { reached } from '../core/crash-point.ts';
+import { MillraceError } from '../core/errors.ts';
+import type { Codec } from '../serde/codec.ts';
+import { crc32 } from '../serde/crc32.ts';
+import type { Disk, DiskFile } from '../wal/disk.ts';
+import { lostBytesErrno } from '../wal/read-fault.ts';
+import { errnoOf } from '../wal/system-calls.ts';
+
+/** Segments that a task holds open at a time. */
+export const OPEN_FILES_MAX: number = 4;
+
+const WRONG_BYTES = { what: 'does not have its checksum any more' };
+
+export interface BlockReaderOptions {
+  readonly arena: BlockArena;
+  readonly disk: Pick<Disk, 'openForReading'>;
+  readonly codec: Codec;
+}
+
+export class BlockReader {
+  readonly #options: BlockReaderOptions;
+  /** By path, the one used last at the end. */
+  readonly #files = new Map<string, DiskFile>();
+  /** Used again for each block: records are decoded into values of their own. */
+  #buffer: Uint8Array = new Uint8Array(0);
+
+  constructor(options: BlockReaderOptions) {
+    this.#options = options;
+  }
+
+  /** @throws {MillraceError} WAL_CORRUPT when the bytes are not those that were written;
+   *   DISK_FAILED when they cannot be read. */
+  async read(ref: BlockRef): Promise<BlockRecords> {
+    return recordsOfBin(await this.#binOf(ref), ref, this.#options.codec);
+  }
+
+  /** Closes the files. Call it on every path. */
+  async close(): Promise<void> {
+    const files = [...this.#files.values()];
+    this.#files.clear();
+    for (const file of files) await file.close();
+  }
+
+  #binOf({ key, bytes }: BlockRef): Promise<Uint8Array> | Uint8Array {
+    switch (bytes.kind) {
+      case 'arena': {
+        const { offsetBytes, lengthBytes } = bytes;
+        return this.#options.arena.bytes.subarray(offsetBytes, offsetBytes + lengthBytes);
+      }
+      case 'log':
+        return this.#readLog(key, bytes);
+      case 'spill':
+        return this.#readSpill(key, bytes);
+    }
+  }
+
+  async #readLog(key: string, bytes: LogBytes): Promise<Uint8Array> {
+    const { path, offsetBytes, lengthBytes, crc } = bytes;
+    const payload = this.#room(lengthBytes);
+    const got = await this.#readFile(key, bytes, payload);
+    if (got !== lengthBytes || crc32(payload) !== crc) throw damagedRecord(key, bytes);
+    reached('read-back');
+    try {
+      return binOfPayload(payload);
+    } catch (cause) {
+      const message = `the block ${key} at byte ${offsetBytes} of ${path} is no block`;
+      throw new MillraceError('WAL_CORRUPT', message, { cause });
+    }
+  }
+
+  /** What a device cannot give back of a durable block is damage, as it is at a start. */
+  async #readFile(key: string, bytes: LogBytes, into: Uint8Array): Promise<number> {
+    try {
+      const file = await this.#fileOf(bytes.path);
+      return await file.read(into, bytes.offsetBytes);
+    } catch (error) {
+      // Nobody but a stranger removes a segment that a batch still needs.
+      if (errnoOf(error) === 'ENOENT')
+        throw damagedRecord(key, bytes, 'its segment is gone', error);
+      const errno = lostBytesErrno(error);
+      if (!isGone && errno === undefined) throw error;
+      const what = isGone ? 'its segment is gone' : `cannot be read any more (${errno})`;
+      throw damagedRecord(key, bytes, { what, cause: error });
+    }
+  }
+
+  async #readSpill(key: string, bytes: SpilledBin): Promise<Uint8Array> {
+    const { fd, offsetBytes, lengthBytes, crc } = bytes;
+    const bin = this.#room(lengthBytes);
+    const got = await readSpilled(fd, bin, offsetBytes);
+    if (got === lengthBytes && crc32(bin) === crc) return bin;
+    throw new MillraceError(
+      'WAL_CORRUPT',
+      `the block ${key}, ${lengthBytes} bytes at byte ${offsetBytes} of the spill file, is ` +
+        'not what was written there: the device of the temporary directory fails',
+      { details: { block: key, offsetBytes, lengthBytes } },
+    );
+  }
+
+  /** @returns the first `lengthBytes` of a buffer that is used again. */
+  #room(lengthBytes: number): Uint8Array {
+    if (this.#buffer.byteLength < lengthBytes) {
+      this.#buffer = Buffer.allocUnsafeSlow(lengthBytes);
+    }
+    return this.#buffer.subarray(0, lengthBytes);
+  }
+
+  async #fileOf(path: string): Promise<DiskFile> {
+    const open = this.#files.get(path);
+    if (open !== undefined) {
+      this.#files.delete(path);
+      this.#files.set(path, open);
+      return open;
+    }
+    const [oldest] = this.#files;
+    if (oldest !== undefined && this.#files.size >= OPEN_FILES_MAX) {
+      this.#files.delete(oldest[0]);
+      await oldest[1].close();
+    }
+    const file = await this.#options.disk.openForReading(path);
+    this.#files.set(path, file);
+    return file;
+  }
+}
+
+function damagedRecord(
+  key: string,
+  { path, offsetBytes, lengthBytes, lsn }: LogBytes,
+  { what, cause }: { readonly what: string; readonly cause?: unknown } = WRONG_BYTES,
+): MillraceError {
+  const end = offsetBytes + lengthBytes;
+  return new MillraceError(
+    'WAL_CORRUPT',
+    `the block ${key} (record ${lsn}, bytes ${offsetBytes} to ${end} of ${path}) was durable and ` +
+      `${what}: restore the directory from a backup, or keep it for inspection and start with ` +
+      'another one',
+    { cause, details: { path, offsetBytes, lengthBytes, lsn, block: key } },
+  );
+}
