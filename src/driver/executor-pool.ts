@@ -5,6 +5,7 @@
  * taken is given back. Atomics mode `async`: in `sync` mode a thread's event loop is frozen between
  * tasks, and a sink that keeps a connection would lose it. Tasks are retried by the batch runner,
  * never here. @module */
+import type { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type { BlockArena } from '../blocks/block-arena.ts';
 import { MillraceError, toError } from '../core/errors.ts';
@@ -28,6 +29,8 @@ export class ExecutorPool implements TaskPool {
   readonly #piscina: Piscina;
   readonly #arena: BlockArena;
   readonly #threads: number;
+  /** Settled when the thread has loaded its modules, or has ended. */
+  readonly #loading = new WeakMap<Worker, Promise<void>>();
   #nextOwner = FIRST_TASK_OWNER;
   #isClosed = false;
 
@@ -51,6 +54,13 @@ export class ExecutorPool implements TaskPool {
       workerData: data,
     });
     this.#piscina.on('error', (error: unknown) => options.onError(toError(error)));
+    for (const thread of this.#piscina.threads) this.#loading.set(thread, firstWord(thread));
+    // A thread that replaces another is made known when it has loaded.
+    this.#piscina.on('workerCreate', ({ id }: { readonly id: number }) => {
+      const thread = this.#piscina.threads.find(({ threadId }) => threadId === id);
+      if (thread === undefined || this.#loading.has(thread)) return;
+      this.#loading.set(thread, Promise.resolve());
+    });
   }
 
   /** Asks each thread what graph it built. One barrier makes sure that each of them answers. */
@@ -78,8 +88,21 @@ export class ExecutorPool implements TaskPool {
     }
   }
 
+  /** Ends the threads, also in the middle of a task, but not while they load: a thread that is
+   * ended in a `require` of an ES module, which is how piscina loads, ends the process with a fatal
+   * error (Node 20.20, `Module::IsGraphAsync`). */
   async close(): Promise<void> {
     this.#isClosed = true;
+    const { threads } = this.#piscina;
+    await Promise.all(threads.map((thread) => this.#loading.get(thread) ?? firstWord(thread)));
     await this.#piscina.destroy();
   }
+}
+
+/** The first message of a thread of piscina says that it has loaded. */
+async function firstWord(thread: Worker): Promise<void> {
+  await new Promise<void>((resolve) => {
+    thread.once('message', () => resolve());
+    thread.once('exit', () => resolve());
+  });
 }
