@@ -88,8 +88,7 @@ export class BlockReader {
       return await file.read(into, bytes.offsetBytes);
     } catch (error) {
       // Nobody but a stranger removes a segment that a batch still needs.
-      if (errnoOf(error) === 'ENOENT')
-        throw damagedRecord(key, bytes, 'its segment is gone', error);
+      const isGone = errnoOf(error) === 'ENOENT';
       const errno = lostBytesErrno(error);
       if (!isGone && errno === undefined) throw error;
       const what = isGone ? 'its segment is gone' : `cannot be read any more (${errno})`;
