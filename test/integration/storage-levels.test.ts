@@ -167,4 +167,15 @@ describe('a block that is damaged while it waits', () => {
     // Another try on the same bytes is no cure.
     expect(run.of('task-failed').map(({ attempt }) => attempt)).not.toContain(1);
   });
+
+  it('is whole again at the next start, when there is a second copy', async () => {
+    lateOutput(`{ total: ${RECORDS}, storageLevel: 'disk' }`);
+    const mirrorDir = join(site.directory, 'mirror');
+    const run = await receiveAll(30 * 1e6, { mirrorDir });
+    damage();
+    openGate();
+    expect(await failureOf(run.context.awaitTermination())).toMatchObject({ code: 'WAL_CORRUPT' });
+    await site.finish({ mirrorDir });
+    expect(counted()).toEqual(expected());
+  });
 });
