@@ -70,11 +70,7 @@ export class CheckpointStore {
     const { disk, directory, keep = 2 } = options;
     assert(Number.isInteger(keep) && keep >= 1 && keep <= KEEP_MAX, `keep ${keep} checkpoints`);
     const names = (await disk.list(directory)) ?? [];
-    const seqs = names.map(seqOf).filter((seq) => seq !== undefined);
-    return new CheckpointStore(
-      { disk, directory, keep },
-      seqs.toSorted((a, b) => a - b),
-    );
+    return new CheckpointStore({ disk, directory, keep }, seqsOf(names));
   }
 
   /** Numbers of the checkpoints in the directory, ascending, damaged ones included. Whatever these
@@ -138,7 +134,7 @@ export class CheckpointStore {
 
   async #writeNext(payload: Uint8Array): Promise<{ seq: number; path: string }> {
     const seq = this.#lastSeq + 1;
-    const target = { disk: this.#disk, directory: this.#directory, name: nameOf(seq) };
+    const target = { disk: this.#disk, directory: this.#directory, name: checkpointName(seq) };
     await replaceFile(target, [encodeCheckpointHeader(seq, payload), payload]);
     this.#lastSeq = seq;
     this.#seqs = [...this.#seqs, seq];
@@ -162,7 +158,7 @@ export class CheckpointStore {
   }
 
   #pathOf(seq: number): string {
-    return join(this.#directory, nameOf(seq));
+    return join(this.#directory, checkpointName(seq));
   }
 }
 
@@ -170,10 +166,9 @@ export class CheckpointStore {
  * that is opened. @throws {MillraceError} FORMAT_UNKNOWN, DISK_FAILED. */
 export async function soundCheckpoints(disk: Disk, directory: string): Promise<readonly number[]> {
   const names = (await disk.list(directory)) ?? [];
-  const seqs = names.map(seqOf).filter((seq) => seq !== undefined);
   const sound: number[] = [];
-  for (const seq of seqs) {
-    const path = join(directory, nameOf(seq));
+  for (const seq of seqsOf(names)) {
+    const path = join(directory, checkpointName(seq));
     if ((await readCheckpoint(disk, path, seq)).kind === 'valid') sound.push(seq);
   }
   return sound.toSorted((a, b) => b - a);
@@ -209,13 +204,20 @@ async function readCheckpointFile(
   }
 }
 
-function nameOf(seq: number): string {
+/** File name of a checkpoint. */
+export function checkpointName(seq: number): string {
   return `checkpoint-${seq.toString(16).padStart(16, '0')}.ckpt`;
 }
 
 /** True for the file of a checkpoint that was finished, by its name. */
 export function isCheckpointName(name: string): boolean {
   return seqOf(name) !== undefined;
+}
+
+/** Of all checkpoints among `names`, ascending. */
+function seqsOf(names: readonly string[]): readonly number[] {
+  const seqs = names.map(seqOf).filter((seq) => seq !== undefined);
+  return seqs.toSorted((a, b) => a - b);
 }
 
 function seqOf(name: string): number | undefined {

@@ -26,6 +26,10 @@ async function main(argv: readonly string[]): Promise<number> {
         },
       });
     },
+    runTool: async (call) => {
+      const { runTool } = await import('./run-tool.ts');
+      exitCode = await runTool(io, call);
+    },
   });
   try {
     await program.parseAsync(argv);

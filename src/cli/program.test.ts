@@ -35,6 +35,7 @@ async function call(line: string): Promise<Outcome> {
       flags = readRunFlags(given.given);
       return Promise.resolve();
     },
+    runTool: () => Promise.resolve(),
   });
   let exitCode: number | undefined;
   try {

@@ -3,6 +3,8 @@
 import { Command, CommanderError } from 'commander';
 import type { CliIo } from './io.ts';
 import { addRunFlags } from './run-flags.ts';
+import { addToolCommands } from './tool-commands.ts';
+import type { ToolCall } from './tool-commands.ts';
 
 /** What `millrace run` was called with. */
 export interface RunCall {
@@ -16,6 +18,7 @@ export interface ProgramOptions {
   readonly io: CliIo;
   readonly version: string;
   readonly run: (call: RunCall) => Promise<void>;
+  readonly runTool: (call: ToolCall) => Promise<void>;
 }
 
 export const WRONG_USE_EXIT_CODE = 64;
@@ -44,7 +47,7 @@ Exit codes:
   75   another process runs on the same checkpoint directory
   130  a second SIGINT; 143: a second SIGTERM`;
 
-export function createProgram({ io, version, run }: ProgramOptions): Command {
+export function createProgram({ io, version, run, runTool }: ProgramOptions): Command {
   const program = new Command('millrace')
     .description('Stream processing on one host that loses no record it has acknowledged.')
     .version(version, '-V, --version', 'print the version')
@@ -70,6 +73,7 @@ export function createProgram({ io, version, run }: ProgramOptions): Command {
     .addHelpText('after', `${RUN_HELP}\n${EXIT_CODES_HELP}`);
   addRunFlags(command);
   command.action(() => run({ operands: command.args, given: command.opts() }));
+  addToolCommands(program, runTool);
   return program;
 }
 

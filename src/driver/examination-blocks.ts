@@ -49,8 +49,11 @@ class LogBlocks {
 
 export class KnownBlocks {
   readonly #logs = new Map<string, LogBlocks>();
+  readonly #isGivenUp: (position: LogPosition) => boolean;
 
-  constructor(state: TrackerState) {
+  /** @param isGivenUp true for places in a log whose blocks nobody looks for any more. */
+  constructor(state: TrackerState, isGivenUp: (position: LogPosition) => boolean = () => false) {
+    this.#isGivenUp = isGivenUp;
     for (const queue of state.queues.values()) this.#addAll(queue, true);
     for (const { share, isDone } of state.batches.values()) {
       for (const input of share.inputs) {
@@ -72,7 +75,8 @@ export class KnownBlocks {
   #addAll(blocks: readonly BlockInfo[], isNeeded: boolean): void {
     for (const block of blocks) {
       const { position } = block; // none with the log off
-      if (position !== undefined) this.of(position.log).add({ ...block, position }, isNeeded);
+      if (position === undefined || this.#isGivenUp(position)) continue;
+      this.of(position.log).add({ ...block, position }, isNeeded);
     }
   }
 }

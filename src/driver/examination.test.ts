@@ -14,7 +14,7 @@ import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import type { Disk } from '../wal/disk.ts';
 import { segmentName } from '../wal/segment-name.ts';
 import { examineDirectory } from './examination.ts';
-import type { Examination } from './examination.ts';
+import type { Examination, ExaminationInput } from './examination.ts';
 import { encodeEvent } from './tracker-events.ts';
 
 const PAGE = 4096;
@@ -32,7 +32,11 @@ async function frozen(history: HomeHistory): Promise<FrozenDisk> {
   return disk;
 }
 
-async function examine(disk: Disk, logId?: string): Promise<Examination> {
+async function examine(
+  disk: Disk,
+  logId?: string,
+  hooks: Partial<ExaminationInput> = {},
+): Promise<Examination> {
   const store = await CheckpointStore.open({ disk, directory: join(HOME, 'checkpoints'), keep: 2 });
   return examineDirectory({
     disk,
@@ -42,6 +46,7 @@ async function examine(disk: Disk, logId?: string): Promise<Examination> {
     codec: msgpackCodec,
     events: new EventBus(),
     sourceIdsMax: 100,
+    ...hooks,
   });
 }
 
@@ -215,6 +220,37 @@ describe('a log that is sound by itself', () => {
     const { message, details } = await refusalOf(disk, 'f'.repeat(32));
     expect(message).toMatch(/driver-log belongs to another checkpoint directory/);
     expect(details).toMatchObject({ problemCount: 3, logId });
+  });
+});
+
+describe('what a tool is shown', () => {
+  it('is every payload, and the verdicts also when they refuse the start', async () => {
+    const { history } = await registered(2);
+    const disk = await frozen(history);
+    const seen: string[] = [];
+    const judged: string[] = [];
+    const hooks: Partial<ExaminationInput> = {
+      visit: (log, { lsn }) => void seen.push(`${log} ${lsn}`),
+      onJudged: (logs) => logs.forEach(({ verdict }) => judged.push(verdict.kind)),
+    };
+    await examine(disk, undefined, hooks);
+    expect(seen).toEqual([
+      'driver-log 1',
+      'driver-log 2',
+      `${RECEIVER_LOG} 1`,
+      `${RECEIVER_LOG} 2`,
+    ]);
+    flip(disk, pathOf(RECEIVER_LOG), PAGE + 40);
+    await expect(examine(disk, undefined, hooks)).rejects.toThrow(/damaged/);
+    expect(judged).toEqual(['clean', 'clean', 'clean', 'damaged']);
+  });
+
+  it('leaves out blocks that are given up', async () => {
+    const { history } = await registered(2);
+    await history.disk.removeTree(join(HOME, RECEIVER_LOG));
+    const disk = await frozen(history);
+    await expect(examine(disk)).rejects.toThrow(/is missing/);
+    expect((await examine(disk, undefined, { isGivenUp: () => true })).receiverLogs).toEqual([]);
   });
 });
 

@@ -9,6 +9,7 @@
 import { join } from 'node:path';
 import { readBlockMeta } from '../blocks/block-layout.ts';
 import type { BlockMeta } from '../blocks/block-layout.ts';
+import type { LogPosition } from '../blocks/block-ref.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { Manifest } from '../checkpoint/manifest.ts';
 import { MillraceError } from '../core/errors.ts';
@@ -85,6 +86,12 @@ export interface ExaminationInput {
   readonly codec: Codec;
   readonly events: EventBus;
   readonly sourceIdsMax: number;
+  /** For tools: sees every payload of every log on the way. What it throws ends the examination. */
+  readonly visit?: (log: string, record: ScannedRecord, payload: Buffer) => void;
+  /** For tools: places in logs whose blocks an operator gives up. */
+  readonly isGivenUp?: (position: LogPosition) => boolean;
+  /** For tools: told the verdicts on all logs before damage is refused. */
+  readonly onJudged?: (logs: readonly ExaminedLog[]) => unknown;
 }
 
 /** @throws {MillraceError} WAL_CORRUPT with every damaged range of every log; CHECKPOINT_CORRUPT;
@@ -95,11 +102,12 @@ export async function examineDirectory(input: ExaminationInput): Promise<Examina
   const checkpoint = await loadCheckpoint(input);
   const state = checkpoint?.state ?? emptyTrackerState(input.sourceIdsMax);
   const driver = await replayDriverLog(input, state, checkpoint);
-  const known = new KnownBlocks(state);
+  const known = new KnownBlocks(state, input.isGivenUp);
   const scans = await scanReceiverLogs(input, logs, { state, known });
   const driverLogMirror = await examineMirror(input);
   const found = { driver, driverLogMirror, scans };
   const { driverLog, receiverLogs } = judgeAll({ input, state, checkpoint, ...found });
+  input.onJudged?.([driverLog, ...receiverLogs]);
   refuseProblems([
     ...driverProblems(driverLog, driver, checkpoint),
     ...scans.flatMap(({ problems }) => problems),
@@ -201,7 +209,7 @@ interface DriverReplay {
 /** Applies the events of the log that the checkpoint does not have. Whether all of them are there,
  * and whether the log is damaged, is judged afterwards. */
 async function replayDriverLog(
-  { disk, directory, codec }: ExaminationInput,
+  { disk, directory, codec, visit }: ExaminationInput,
   state: TrackerState,
   checkpoint: CheckpointContent | undefined,
 ): Promise<DriverReplay> {
@@ -209,6 +217,7 @@ async function replayDriverLog(
   let problem: Problem | undefined;
   const scan = await scanLog(disk, join(directory, DRIVER_LOG), (record, payload) => {
     eventCount += 1;
+    visit?.(DRIVER_LOG, record, payload);
     if (problem !== undefined || record.lsn <= (checkpoint?.appliedLsn ?? 0)) return;
     try {
       applyEvent(state, decodeEvent(payload, codec));
@@ -228,7 +237,7 @@ interface ReceiverScan {
 }
 
 async function scanReceiverLogs(
-  { disk, codec }: ExaminationInput,
+  { disk, codec, visit }: ExaminationInput,
   placed: readonly PlacedLog[],
   { state, known }: { readonly state: TrackerState; readonly known: KnownBlocks },
 ): Promise<ReceiverScan[]> {
@@ -242,6 +251,7 @@ async function scanReceiverLogs(
     const decidedLsn = state.registeredLsn.get(name) ?? 0;
     const scan = await scanLog(disk, directory, (record, payload) => {
       blocks.found(record);
+      visit?.(name, record, payload);
       if (record.lsn <= decidedLsn) return;
       try {
         orphans.push({ log: name, record, meta: readBlockMeta(payload, codec) });

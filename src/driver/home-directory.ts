@@ -364,7 +364,7 @@ function refuseOtherPipeline({ directory, options }: HomeInput, found: Manifest 
 }
 
 /** MANIFEST is durable before anything else is written: a fresh directory has nothing but it. */
-function refuseLostManifest(
+export function refuseLostManifest(
   directory: string,
   { checkpoint, driverLog, receiverLogs }: Examination,
 ): void {

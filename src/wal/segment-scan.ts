@@ -81,9 +81,10 @@ export async function searchHeaders(
 }
 
 /** One pass over the records of a segment. */
-class RecordWalk implements WalkEnd {
+export class RecordWalk implements WalkEnd {
   readonly #segment: FoundSegment;
-  readonly #lastLsn: number;
+  /** It ends behind this record; may be raised then, to go on. */
+  lastLsn: number;
   readonly #handle: RecordHandler;
   expectedLsn: Lsn;
   offsetBytes: number = SEGMENT_HEADER_BYTES;
@@ -91,7 +92,7 @@ class RecordWalk implements WalkEnd {
 
   constructor(segment: FoundSegment, lastLsn: number, handle: RecordHandler) {
     this.#segment = segment;
-    this.#lastLsn = lastLsn;
+    this.lastLsn = lastLsn;
     this.#handle = handle;
     this.expectedLsn = segment.header.baseLsn;
   }
@@ -99,7 +100,7 @@ class RecordWalk implements WalkEnd {
   /** Handles the records that are whole in the window.
    * @returns how many bytes from `offsetBytes` on it needs to go on; 0 when it has ended. */
   advance(window: ByteWindow): number {
-    while (this.expectedLsn <= this.#lastLsn) {
+    while (this.expectedLsn <= this.lastLsn) {
       const heldBytes = window.endBytes - this.offsetBytes;
       if (heldBytes < RECORD_HEADER_BYTES) return RECORD_HEADER_BYTES;
       const header = decodeAt(this.#segment, window, this.offsetBytes);

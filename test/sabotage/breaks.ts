@@ -8,6 +8,7 @@ import { LOG_BREAKS } from './breaks/log.ts';
 import { SIMULATED_DISK_BREAKS } from './breaks/simulated-disk.ts';
 import { TWO_COPIES_BREAKS } from './breaks/two-copies.ts';
 import { STORAGE_LEVEL_BREAKS } from './breaks/storage-levels.ts';
+import { TOOL_BREAKS } from './breaks/tools.ts';
 import type { Break } from './breaks/break.ts';
 
 export const BREAKS: readonly Break[] = [
@@ -20,4 +21,5 @@ export const BREAKS: readonly Break[] = [
   ...FULL_DISK_BREAKS,
   ...TWO_COPIES_BREAKS,
   ...STORAGE_LEVEL_BREAKS,
+  ...TOOL_BREAKS,
 ];

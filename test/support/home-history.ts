@@ -39,10 +39,16 @@ export class HomeHistory {
   readonly disk: SimDisk;
   readonly events: EngineEvent[] = [];
   readonly #durability: 'sync' | 'flush';
+  readonly #segmentBytes: number;
 
-  constructor(durability: 'sync' | 'flush' = 'sync', disk: SimDisk = new SimDisk()) {
+  constructor(
+    durability: 'sync' | 'flush' = 'sync',
+    disk: SimDisk = new SimDisk(),
+    segmentBytes: number = SEGMENT_BYTES,
+  ) {
     this.#durability = durability;
     this.disk = disk;
+    this.#segmentBytes = segmentBytes;
   }
 
   /** Recovers the directory, as a start of the engine does up to R0. */
@@ -69,8 +75,8 @@ export class HomeHistory {
         clock,
         manifest,
         mode: 'direct',
-        driverSegmentBytes: SEGMENT_BYTES,
-        receiverSegmentBytes: SEGMENT_BYTES,
+        driverSegmentBytes: this.#segmentBytes,
+        receiverSegmentBytes: this.#segmentBytes,
         onDriverPoison: () => {},
         onDriverShortage: () => {},
       },
@@ -83,7 +89,7 @@ export class HomeHistory {
   /** A whole start: recovery, first checkpoint, receiver log, one receiver. */
   async start(): Promise<HomeRun> {
     const home = await this.recover();
-    const run = new HomeRun(home, this.#durability);
+    const run = new HomeRun(home, this.#durability, this.#segmentBytes);
     await run.begin();
     return run;
   }
@@ -163,12 +169,14 @@ export class HomeRun<Place extends RunPlace = RecoveredHome> {
   readonly home: Place;
   readonly tracker: BlockTracker;
   readonly #durability: 'sync' | 'flush';
+  readonly #segmentBytes: number;
   readonly #writer: BlockWriter;
   #log: WriteAheadLog | undefined;
   #seq = 0;
 
-  constructor(home: Place, durability: 'sync' | 'flush') {
+  constructor(home: Place, durability: 'sync' | 'flush', segmentBytes: number = SEGMENT_BYTES) {
     this.home = home;
+    this.#segmentBytes = segmentBytes;
     this.#durability = durability;
     this.#writer = new BlockWriter(smallArena(), msgpackCodec, 1);
     this.tracker = new BlockTracker(home.recovered.appliedLsn, {
@@ -191,7 +199,7 @@ export class HomeRun<Place extends RunPlace = RecoveredHome> {
       logId,
       epoch,
       baseLsn: Math.max(recovered.nextLsn.get(logName) ?? 1, settledLsn + 1) as Lsn,
-      segmentBytes: SEGMENT_BYTES,
+      segmentBytes: this.#segmentBytes,
       mode: 'direct',
       durability: this.#durability,
       peerDurableLsn: () => recovered.driverLog.durableLsn,

@@ -117,9 +117,9 @@ export const HARMED_LOGS_BREAKS: readonly Break[] = [
     name: 'a start that is refused has changed the checkpoints',
     violates: 'Recover, I6',
     file: 'src/checkpoint/checkpoint-store.ts',
-    find: '    const names = (await disk.list(directory)) ?? [];\n    const seqs',
+    find: '    const names = (await disk.list(directory)) ?? [];\n    return new',
     replace:
-      '    await disk.makeDirectory(directory);\n    const names = (await disk.list(directory)) ?? [];\n    const seqs',
+      '    await disk.makeDirectory(directory);\n    const names = (await disk.list(directory)) ?? [];\n    return new',
     caughtBy: unit('src/driver/examination.test.ts'),
   },
 ];

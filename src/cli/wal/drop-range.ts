@@ -1,0 +1,215 @@
+/** Takes a range of records out of one log of a copied home, and tells the tracker what is gone.
+ *
+ * A receiver log: the blocks of the range stay in their batches and queues, without a place in the
+ * log. That is how the engine knows a block that was only ever in the memory of a dead process: it
+ * runs the batch without it and reports `blocks-lost`. So no batch's share changes (I5), and a
+ * batch that had finished stays finished. The changed state goes into a new checkpoint that has
+ * applied the whole driver log; older ones are removed, so that none brings the blocks back.
+ *
+ * The driver log: only events that the newest checkpoint has applied. They are not needed any more;
+ * an event above it says what became of acknowledged blocks, and nothing else knows that.
+ * @module */
+import { join } from 'node:path';
+import type { BlockInfo, LogPosition } from '../../blocks/block-ref.ts';
+import type { Manifest } from '../../checkpoint/manifest.ts';
+import { CheckpointStore, checkpointName } from '../../checkpoint/checkpoint-store.ts';
+import { replaceFile } from '../../checkpoint/replace-file.ts';
+import { MillraceError } from '../../core/errors.ts';
+import { EventBus } from '../../core/events.ts';
+import { blockKey } from '../../core/ids.ts';
+import type { Lsn } from '../../core/ids.ts';
+import { decodeCheckpoint, encodeCheckpoint } from '../../driver/checkpoint-content.ts';
+import type { CheckpointContent } from '../../driver/checkpoint-content.ts';
+import { examineDirectory } from '../../driver/examination.ts';
+import type { Examination } from '../../driver/examination.ts';
+import type { TrackedBatch, TrackerState } from '../../driver/tracker-state.ts';
+import type { Codec } from '../../serde/codec.ts';
+import type { Disk } from '../../wal/disk.ts';
+import { findLiveSegments } from '../../wal/live-segments.ts';
+import { fillRecords } from './record-filler.ts';
+import { wrong } from './target.ts';
+
+export interface DropRange {
+  readonly log: string;
+  readonly firstLsn: number;
+  readonly lastLsn: number;
+}
+
+export interface LostBlock {
+  readonly block: string;
+  readonly lsn: number;
+  readonly recordCount: number;
+  /** Of the sources: partition, the position it follows, the last one in it. */
+  readonly positions: readonly (readonly [string, string | number | null, string | number])[];
+  readonly sourceIds: readonly string[];
+  /** The unfinished batch it was allocated to; absent while it was queued. */
+  readonly batchTimeMs?: number;
+}
+
+/** The loss manifest, which lies as a file in the repaired home. */
+export interface LossManifest extends DropRange {
+  readonly format: 'millrace-loss';
+  readonly version: 1;
+  readonly logId: string;
+  /** Blocks that unfinished batches or queues needed. */
+  readonly blocks: readonly LostBlock[];
+  readonly recordCount: number;
+  readonly batches: readonly number[];
+}
+
+export interface DropInput {
+  readonly disk: Disk;
+  /** The copy. */
+  readonly directory: string;
+  readonly manifest: Manifest;
+  readonly codec: Codec;
+}
+
+const DRIVER_LOG = 'driver-log';
+const SOURCE_IDS_MAX_DEFAULT = 1_000_000;
+
+/** @throws {MillraceError} OPTIONS_INVALID when the range does not fit; WAL_CORRUPT when more than
+ *   it is damaged. */
+export async function dropRange(input: DropInput, range: DropRange): Promise<LossManifest> {
+  const { disk, directory, codec, manifest } = input;
+  const store = await CheckpointStore.open({ disk, directory: join(directory, 'checkpoints') });
+  const newest = await newestCheckpoint(store, codec);
+  if (range.log === DRIVER_LOG) requireApplied(range, newest);
+  await fillSegments(input, range);
+  const sourceIdsMax = idsMax(newest);
+  const place = { disk, directory, manifest, store, codec, events: new EventBus() };
+  const isGivenUp = (position: LogPosition): boolean => isIn(range, position);
+  const examination = await examineDirectory({ ...place, sourceIdsMax, isGivenUp });
+  const { state, lost } = withoutBlocks(examination.state, range);
+  await writeCheckpoint(input, store, { examination, state });
+  const batches = lost.flatMap(({ batchTimeMs }) => (batchTimeMs === undefined ? [] : batchTimeMs));
+  const loss: LossManifest = {
+    format: 'millrace-loss',
+    version: 1,
+    logId: manifest.logId,
+    ...range,
+    recordCount: lost.reduce((sum, { recordCount }) => sum + recordCount, 0),
+    batches: [...new Set(batches)].toSorted((a, b) => a - b),
+    blocks: lost,
+  };
+  const text = Buffer.from(`${JSON.stringify(loss, undefined, 2)}\n`);
+  await replaceFile({ disk, directory, name: lossName(range) }, [text]);
+  return loss;
+}
+
+/** `loss-receiver-log-0-17-19.json` */
+export function lossName({ log, firstLsn, lastLsn }: DropRange): string {
+  return `loss-${log}-${firstLsn}-${lastLsn}.json`;
+}
+
+async function newestCheckpoint(
+  store: CheckpointStore,
+  codec: Codec,
+): Promise<CheckpointContent | undefined> {
+  const loaded = await store.loadNewest();
+  if (loaded === undefined) return undefined;
+  return decodeCheckpoint(loaded.payload, codec, Number.MAX_SAFE_INTEGER);
+}
+
+function requireApplied({ lastLsn }: DropRange, newest: CheckpointContent | undefined): void {
+  const appliedLsn = newest?.appliedLsn ?? 0;
+  if (lastLsn <= appliedLsn) return;
+  throw wrong(
+    `records of ${DRIVER_LOG} above ${appliedLsn} cannot be dropped: the newest checkpoint does ` +
+      'not have them, and nothing else knows what became of the blocks they name. Restore the ' +
+      'log from a backup',
+  );
+}
+
+async function fillSegments({ disk, directory }: DropInput, range: DropRange): Promise<void> {
+  const path = join(directory, range.log);
+  const live = await findLiveSegments(disk, path);
+  if (live.break !== undefined) {
+    throw new MillraceError(
+      'WAL_CORRUPT',
+      `a whole segment of ${range.log} is missing or has a damaged header, at ` +
+        `${live.break.path}: its records cannot be told apart. Restore the file from a backup`,
+    );
+  }
+  const touched = live.segments.filter(
+    ({ header, lastLsnMax }) => header.baseLsn <= range.lastLsn && lastLsnMax >= range.firstLsn,
+  );
+  const [first] = live.segments;
+  if (touched.length === 0 || first === undefined || range.firstLsn < first.header.baseLsn) {
+    throw wrong(`${range.log} has no records ${range.firstLsn} to ${range.lastLsn}`);
+  }
+  for (const segment of touched) {
+    await fillRecords(disk, segment, {
+      firstLsn: Math.max(range.firstLsn, segment.header.baseLsn),
+      lastLsn: Math.min(range.lastLsn, segment.lastLsnMax),
+    });
+  }
+}
+
+/** How many idempotency keys the home remembers. */
+function idsMax(newest: CheckpointContent | undefined): number {
+  const configured = newest?.config['idempotencyKeysMax'];
+  return typeof configured === 'number' ? configured : SOURCE_IDS_MAX_DEFAULT;
+}
+
+/** The state in which the blocks of the range are known to be in no log. */
+function withoutBlocks(state: TrackerState, range: DropRange) {
+  const lost: LostBlock[] = [];
+  const strip = (block: BlockInfo, batchTimeMs?: number): BlockInfo => {
+    const { position, ...rest } = block;
+    if (!isIn(range, position)) return block;
+    lost.push(lostBlock(block, position?.lsn ?? 0, batchTimeMs));
+    return { ...rest, durability: 'off' };
+  };
+  const queues = new Map(
+    [...state.queues].map(([stream, blocks]) => [stream, blocks.map((block) => strip(block))]),
+  );
+  const batches = new Map(
+    [...state.batches].map(([time, batch]) => [time, stripBatch(batch, strip)]),
+  );
+  return { state: { ...state, queues, batches }, lost };
+}
+
+function stripBatch(
+  batch: TrackedBatch,
+  strip: (block: BlockInfo, batchTimeMs: number) => BlockInfo,
+): TrackedBatch {
+  if (batch.isDone) return batch;
+  const { batchTimeMs } = batch.share;
+  const inputs = batch.share.inputs.map((input) =>
+    input.kind === 'blocks'
+      ? { ...input, blocks: input.blocks.map((block) => strip(block, batchTimeMs)) }
+      : input,
+  );
+  return { ...batch, share: { ...batch.share, inputs } };
+}
+
+function isIn({ log, firstLsn, lastLsn }: DropRange, position: BlockInfo['position']): boolean {
+  if (position?.log !== log) return false;
+  return position.lsn >= firstLsn && position.lsn <= lastLsn;
+}
+
+function lostBlock(block: BlockInfo, lsn: Lsn | number, batchTimeMs?: number): LostBlock {
+  return {
+    block: blockKey(block.blockId),
+    lsn,
+    recordCount: block.recordCount,
+    positions: block.positions.map(({ partition, follows, last }) => [partition, follows, last]),
+    sourceIds: block.sourceIds.map(({ key }) => key),
+    ...(batchTimeMs === undefined ? {} : { batchTimeMs }),
+  };
+}
+
+async function writeCheckpoint(
+  { disk, directory, codec }: DropInput,
+  store: CheckpointStore,
+  { examination, state }: { readonly examination: Examination; readonly state: TrackerState },
+): Promise<void> {
+  const { checkpoint, appliedLsn } = examination;
+  if (checkpoint === undefined) return; // nothing was ever received
+  const older = store.list();
+  await store.write(encodeCheckpoint({ ...checkpoint, appliedLsn, state }, codec));
+  const place = join(directory, 'checkpoints');
+  for (const seq of older) await disk.unlink(join(place, checkpointName(seq)));
+  await disk.syncDirectory(place);
+}
