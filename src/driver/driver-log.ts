@@ -8,7 +8,7 @@
  * says it before anybody acts on an allocation. It is written strictly AFTER the sync of what it
  * witnesses: the other way round a power cut between the two would make a torn write look like
  * damage. Appends resolve in call order: those behind an allocation wait for its witness, or the
- * state would be ahead of its LSN. Why: docs/decisions/0012-two-copies.md.
+ * state would be ahead of its LSN. Why: docs/decisions/0009-two-copies.md.
  * @module */
 import type { Lsn } from '../core/ids.ts';
 import type { WalPosition } from '../wal/pending-record.ts';

@@ -6,7 +6,7 @@
  * Nothing is written before all verdicts are known. A peer (a copy in the same life) is made equal
  * file by file and stays one from which everything acknowledged comes back, at every moment. Any
  * other copy is worthless until it is whole: a marker says so first, then MANIFEST goes, and comes
- * back last. Killed anywhere and run again, it comes to the same. docs/decisions/0012-two-copies.md
+ * back last. Killed anywhere and run again, it comes to the same. docs/decisions/0009-two-copies.md
  * @module */
 import { join } from 'node:path';
 import { INCOMPLETE_NAME, newLife, readManifest, writeManifest } from '../checkpoint/manifest.ts';

@@ -12,7 +12,7 @@
  *
  * No room is not a failure: `take` waits for it. Any other failed preparation is tried once more by
  * `take`, and only that failure counts. Spares never outlive the log that made them: the next one
- * removes what it finds. Decision: docs/decisions/0011-full-and-failing-disks.md.
+ * removes what it finds. Decision: docs/decisions/0008-full-and-failing-disks.md.
  * @module */
 import { join } from 'node:path';
 import type { Clock, Timer } from '../core/clock.ts';
