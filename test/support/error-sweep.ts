@@ -35,7 +35,8 @@ export async function sweepErrors(
       const variant = VARIANTS[(k * 5 + turn * 7 + seed) % VARIANTS.length];
       if (variant === undefined) continue;
       const { effect, isSticky, afterFailedSync } = variant;
-      const disk = new SimDisk({ seed: seed + k, afterFailedSync });
+      // Each time another count falls short: one that leaves out only padding shows nothing.
+      const disk = new SimDisk({ seed: seed + k * variantsPerCall + turn, afterFailedSync });
       const order: FaultOrder = { kind: 'any', k, effect, isSticky };
       try {
         await trial(disk, order);

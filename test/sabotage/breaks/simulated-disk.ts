@@ -8,7 +8,7 @@ const CRASH_STATES = sim('test/sim/crash-states.test.ts', 'in front of any disk 
 const ERROR_SWEEP = sim('test/sim/error-sweep.test.ts', 'costs the log nothing');
 const RECOVERY_SWEEP = sim('test/sim/error-sweep.test.ts', 'of a recovery costs');
 const HOME_SWEEP = sim('test/sim/error-sweep.test.ts', 'costs a checkpoint directory nothing');
-const HOME_CUTS = sim('test/sim/home-crashes.test.ts', 'journal');
+const HOME_CUTS = sim('test/sim/home-crashes.test.ts', 'drop-all');
 
 export const SIMULATED_DISK_BREAKS: readonly Break[] = [
   // ── The log on a simulated disk: power cuts, faults, recoveries that are cut off ──
