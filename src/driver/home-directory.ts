@@ -183,7 +183,6 @@ async function openLocked(
     {
       ...input,
       manifest,
-      mode,
       isGrowing,
       ...segmentsOf(options),
       onDriverPoison: input.onPoison,

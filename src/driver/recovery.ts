@@ -5,7 +5,6 @@
  * witnessed) are rewritten into a fresh segment and synced → the same for receiver logs that have
  * blocks to adopt → orphans are dropped or adopted. See docs/ARCHITECTURE.md for the crash table.
  * @module */
-import { join } from 'node:path';
 import { writeManifest } from '../checkpoint/manifest.ts';
 import type { Manifest } from '../checkpoint/manifest.ts';
 import type { BlockInfo } from '../blocks/block-ref.ts';
@@ -16,7 +15,7 @@ import { MillraceError } from '../core/errors.ts';
 import type { EventBus } from '../core/events.ts';
 import type { Lsn } from '../core/ids.ts';
 import type { Codec } from '../serde/codec.ts';
-import type { Disk, WriteMode } from '../wal/disk.ts';
+import type { Disk } from '../wal/disk.ts';
 import type { Shortage } from '../wal/shortage.ts';
 import { keepTornTail } from '../wal/torn-tail.ts';
 import type { WalPosition } from '../wal/pending-record.ts';
@@ -36,7 +35,6 @@ export interface RecoveryInput {
   readonly directory: string;
   /** With the new epoch. */
   readonly manifest: Manifest;
-  readonly mode: WriteMode;
   /** As of WalOptions. @defaultValue false */
   readonly isGrowing?: boolean;
   readonly driverSegmentBytes: number;
@@ -165,8 +163,7 @@ async function rewriteReceiverLogs(
       baseLsn,
       carryOver: await readRecords(input.disk, suspects),
       segmentBytes: input.receiverSegmentBytes,
-      // Another directory may not know direct writes.
-      mode: directory === join(input.directory, name) ? input.mode : 'buffered',
+      mode: 'buffered', // few records, and another directory may not know direct writes
       isGrowing: input.isGrowing ?? false,
       durability: 'sync',
     });

@@ -91,6 +91,7 @@ describe('a directory that is made equal', () => {
     await from.removeTree('/a/log');
     expect((await restore()).changed).toBe(1);
     expect(await to.list('/b/log')).toBeUndefined();
+    expect((await restore()).changed).toBe(0);
   });
 
   it('is copied over where the target cannot be read', async () => {
@@ -98,6 +99,12 @@ describe('a directory that is made equal', () => {
     to.failCall('read', 1, 'EIO');
     expect((await restore()).changed).toBe(1);
     expectEqual(await content());
+  });
+
+  it('fails when the target takes less than a piece', async () => {
+    const { to, restore } = await setUp(undefined);
+    to.failCall('write', 1, 'short');
+    await expect(restore()).rejects.toMatchObject({ code: 'DISK_FAILED' });
   });
 
   it('fails when the source cannot be read', async () => {

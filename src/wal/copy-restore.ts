@@ -8,6 +8,7 @@
  * what the files hold. Two buffers of 1 MiB, whatever the files' size.
  * @module */
 import { join } from 'node:path';
+import { present } from '../core/assert.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { DiskFile } from './disk.ts';
 import type { Copy } from './mirrored-disk.ts';
@@ -38,7 +39,7 @@ export async function restoreDirectory(work: CopyWork, name: string): Promise<nu
   }
   await to.disk.makeDirectory(target);
   const files = wanted.filter((file) => !isTemporary(file));
-  const found = (await to.disk.list(target)) ?? [];
+  const found = present(await to.disk.list(target), 'the directory that was made');
   const extra = found.filter((file) => !files.includes(file));
   const copier = new FileCopier(work);
   let changed = extra.filter((file) => !isTemporary(file)).length;

@@ -182,7 +182,7 @@ export class LogSegments {
       freed += 1;
     }
     reached('R9.after');
-    if (freed > 0) this.#spares.prepare(); // a full disk may have room again
+    this.#spares.prepare(); // a full disk may have room again
     return freed;
   }
 

@@ -174,6 +174,43 @@ describe('a mirrored disk', () => {
     },
   );
 
+  it('is done with a group in one call where a place can do it', async () => {
+    const { first, second, disk } = await twoDisks();
+    const create = first.create.bind(first);
+    first.create = async (path, mode) => {
+      const file = await create(path, mode);
+      const writeSynced = async (views: readonly Uint8Array[], at: number): Promise<number> => {
+        await file.write(views, at);
+        await file.sync();
+        return 4;
+      };
+      return Object.assign(file, { writeSynced });
+    };
+    const file = await disk.create(`${ONE}/a`, 'buffered');
+    expect(await file.writeSynced?.([Buffer.from('0123')], 0)).toBe(4);
+    await disk.syncDirectory(ONE);
+    for (const place of [first, second]) place.crash({ next: () => 0 }, 'drop-all');
+    expect(text(first.contentOf(`${ONE}/a`))).toBe('0123');
+    expect(text(second.contentOf(`${TWO}/a`))).toBe('0123');
+  });
+
+  it('lists what one place has, and nothing when neither is there', async () => {
+    const [first, second] = [new MemoryDisk(), new MemoryDisk()];
+    const disk = new MirroredDisk([
+      { disk: first, directory: ONE },
+      { disk: second, directory: TWO },
+    ]);
+    expect(await disk.list(ONE)).toBeUndefined();
+    await first.makeDirectory(`${ONE}/x`);
+    expect(await disk.list(ONE)).toEqual(['x']);
+  });
+
+  it('takes direct writes when only the second place does', async () => {
+    const { first, disk } = await twoDisks();
+    first.supportsDirect = () => Promise.resolve(false);
+    expect(await disk.supportsDirect()).toBe(true);
+  });
+
   it('has the room of the place that has less', async () => {
     const { first, gated, disk } = await twoDisks();
     expect(await disk.freeBytes(ONE)).toBe(Number.POSITIVE_INFINITY);

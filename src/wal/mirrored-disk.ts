@@ -12,6 +12,7 @@
  * being written is nobody's to reuse.
  * @module */
 import { dirname, isAbsolute, join, relative } from 'node:path';
+import { present } from '../core/assert.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { Disk, DiskFile, WriteMode } from './disk.ts';
 import { sumBytes } from './system-calls.ts';
@@ -130,9 +131,8 @@ export class MirroredDisk implements Disk {
       await Promise.allSettled(opened.map((file) => file.close()));
       throw thrown;
     }
-    const [first, second] = opened;
-    if (first === undefined || second === undefined) throw notOpened(path);
-    return new MirroredFile([first, second], this.#sideOf(this.#entryOf(path)));
+    const files = [present(opened[0], 'the first file'), present(opened[1], 'the second')] as const;
+    return new MirroredFile(files, this.#sideOf(this.#entryOf(path)));
   }
 
   #both<T>(
@@ -154,7 +154,7 @@ export class MirroredDisk implements Disk {
 
   /** First part of the path below the directory; empty for the directory itself. */
   #entryOf(path: string): string {
-    return this.#inside(path).split('/')[0] ?? '';
+    return present(this.#inside(path).split('/')[0], 'the start of a path');
   }
 
   #place(path: string, index: CopyIndex): string {
@@ -266,8 +266,4 @@ function fullPlace({ path }: DiskFile, asked: number, taken: number): MillraceEr
       'full, or it fails',
     { details: { path, call: 'write', asked, taken } },
   );
-}
-
-function notOpened(path: string): MillraceError {
-  return new MillraceError('BROKEN_INVARIANT', `${path} was opened in one place only`);
 }

@@ -74,7 +74,6 @@ export class HomeHistory {
         ...place,
         clock,
         manifest,
-        mode: 'direct',
         driverSegmentBytes: this.#segmentBytes,
         receiverSegmentBytes: this.#segmentBytes,
         onDriverPoison: () => {},

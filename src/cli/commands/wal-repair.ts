@@ -124,12 +124,10 @@ async function keepTails(directory: string, manifest: Manifest): Promise<Repaire
   const bytesOf = (name: 'driverSegmentBytes' | 'receiverSegmentBytes'): number =>
     typeof config[name] === 'number' ? config[name] : options[name];
   const isGrowing = (await recogniseFileSystem(directory)).kind === 'copy-on-write';
-  const isDirect = !isGrowing && (await disk.supportsDirect(directory));
   const input = {
     ...place,
     clock: systemClock,
     manifest,
-    mode: isDirect ? ('direct' as const) : ('buffered' as const),
     isGrowing,
     driverSegmentBytes: bytesOf('driverSegmentBytes'),
     receiverSegmentBytes: bytesOf('receiverSegmentBytes'),
@@ -148,11 +146,12 @@ async function keepTails(directory: string, manifest: Manifest): Promise<Repaire
 
 /** Ends a torn receiver log where its next opening would: with a new segment behind the tear. */
 async function goOn(input: RecoveryInput, directory: string, baseLsn: Lsn): Promise<void> {
-  const { disk, clock, manifest, mode, isGrowing = false, receiverSegmentBytes } = input;
+  const { disk, clock, manifest, isGrowing = false, receiverSegmentBytes } = input;
   const { logId, epoch } = manifest;
-  const place = { disk, clock, directory, logId, epoch, baseLsn, mode, isGrowing };
+  const place = { disk, clock, directory, logId, epoch, baseLsn, isGrowing };
   const segmentBytes = receiverSegmentBytes;
-  const log = await WriteAheadLog.open({ ...place, segmentBytes, durability: 'sync' });
+  const modes = { mode: 'buffered', durability: 'sync' } as const;
+  const log = await WriteAheadLog.open({ ...place, ...modes, segmentBytes });
   await log.close();
 }
 
