@@ -254,6 +254,48 @@ describe('what a tool is shown', () => {
   });
 });
 
+describe('a log that MANIFEST names elsewhere', () => {
+  const ELSEWHERE = '/third/receiver-log-0';
+  const NAMED = [{ log: RECEIVER_LOG, directory: ELSEWHERE }];
+
+  const examineWith = (disk: Disk, logId: string, quarantined = NAMED): Promise<Examination> =>
+    examine(disk, logId, { manifest: { logId, pipelineName: 'p', epoch: 1, quarantined } });
+
+  /** The receiver log is not in the checkpoint directory. */
+  async function moved(): Promise<{ disk: FrozenDisk; logId: string }> {
+    const { history } = await registered(2);
+    const { logId = '' } = (await examine(await frozen(history))).driverLog.scan;
+    const disk = new FrozenDisk();
+    for (const [path, content] of await history.files()) {
+      const place = path.replace(join(HOME, RECEIVER_LOG), ELSEWHERE);
+      disk.put(place, Buffer.from(content, 'latin1'));
+    }
+    return { disk, logId };
+  }
+
+  it('is read there, under its name', async () => {
+    const { disk, logId } = await moved();
+    const { state, receiverLogs } = await examineWith(disk, logId);
+    expect(receiverLogs).toMatchObject([{ name: RECEIVER_LOG, directory: ELSEWHERE }]);
+    expect(state.queues.get(LINES)).toHaveLength(2);
+    flip(disk, join(ELSEWHERE, segmentName(1)), PAGE + 50);
+    await expect(examineWith(disk, logId)).rejects.toMatchObject({
+      code: 'WAL_CORRUPT',
+      details: { path: join(ELSEWHERE, segmentName(1)), blocks: 'lines/0/1.1/0' },
+    });
+  });
+
+  it('is refused when its directory is not there, whatever it may hold', async () => {
+    const { disk, logId } = await moved();
+    const away = [...NAMED, { log: 'receiver-log-1.1q', directory: '/fourth/receiver-log-1.1q' }];
+    await expect(examineWith(disk, logId, away)).rejects.toMatchObject({
+      code: 'WAL_CORRUPT',
+      message: expect.stringContaining('/fourth/receiver-log-1.1q is missing') as string,
+      details: { directory: '/fourth/receiver-log-1.1q', problemCount: 1 },
+    });
+  });
+});
+
 describe('a record with right checksums', () => {
   const bad: (readonly [what: string, payload: Uint8Array, said: RegExp])[] = [
     ['of an unknown kind', msgpackCodec.pack([1, 9, null]), /malformed kind of event/],

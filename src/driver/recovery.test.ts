@@ -370,20 +370,6 @@ describe('damage', () => {
     history.kill();
     expect((await history.start()).home.recovered.tornTails).toEqual([]);
   });
-
-  it('is not kept aside where there is no room for it, and the start says so', async () => {
-    const history = new HomeHistory();
-    const run = await history.start();
-    const torn = await run.receive({ isBuffered: false });
-    history.kill();
-    history.damage(await segmentOf(history, RECEIVER_LOG), (torn.position?.offsetBytes ?? 0) + 60);
-    history.disk.failCall('create', 1, 'EIO');
-    await expect(history.recover()).rejects.toMatchObject({ code: 'DISK_FAILED' });
-    history.disk.failCall('create', 1, 'ENOSPC');
-    expect((await history.start()).home.recovered.tornTails).toEqual([]);
-    const message = expect.stringContaining('a torn tail is not kept') as string;
-    expect(history.events).toContainEqual({ type: 'warning', message });
-  });
 });
 
 describe('the mirror of the driver log', () => {

@@ -94,6 +94,26 @@ describe('a directory that is made equal', () => {
     expect((await restore()).changed).toBe(0);
   });
 
+  it('stays away when neither has it, and nothing was changed', async () => {
+    const { from, to, restore } = await setUp(undefined);
+    await from.removeTree('/a/log');
+    expect(await restore()).toEqual({ changed: 0, bytes: 0 });
+    expect(await to.list('/b/log')).toBeUndefined();
+  });
+
+  it('fails when the target takes a part only, and goes on from there', async () => {
+    const { to, restore, content } = await setUp({});
+    to.failCall('write', 2, 'short');
+    await expect(restore()).rejects.toMatchObject({
+      code: 'DISK_FAILED',
+      message: expect.stringMatching(/\.copy\.tmp took \d+ of \d+ bytes/) as string,
+    });
+    const whole = Object.keys(await content()).filter((name) => !name.endsWith('.tmp'));
+    expect(whole).toEqual(['no', 'one']); // what came before, and no half of the third
+    expect((await restore()).changed).toBe(2);
+    expectEqual(await content());
+  });
+
   it('is copied over where the target cannot be read', async () => {
     const { to, restore, content } = await setUp(SOURCE);
     to.failCall('read', 1, 'EIO');

@@ -60,11 +60,6 @@ export function slotBytes(payloadBytes: number): number {
   return roundUp(RECORD_HEADER_BYTES + payloadBytes, PAGE_BYTES);
 }
 
-/** Bytes on disk of a group of this one record. */
-export function aloneBytes(record: PendingRecord): number {
-  return slotBytes(record.payloadBytes);
-}
-
 export function planGroup(queue: RecordQueue, limits: GroupLimits): GroupPlan {
   const countMax = Math.min(queue.length, limits.groupRecordsMax);
   let count = 0;

@@ -12,7 +12,6 @@
  * being written is nobody's to reuse.
  * @module */
 import { dirname, isAbsolute, join, relative } from 'node:path';
-import { present } from '../core/assert.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { Disk, DiskFile, WriteMode } from './disk.ts';
 import { sumBytes } from './system-calls.ts';
@@ -124,15 +123,16 @@ export class MirroredDisk implements Disk {
   ): Promise<DiskFile> {
     const opened: DiskFile[] = [];
     try {
-      await this.#both(path, async (copy, at, index) => {
-        opened[index] = await open(copy, at, index);
+      const files = await this.#both(path, async (copy, at, index) => {
+        const file = await open(copy, at, index);
+        opened.push(file);
+        return file;
       });
+      return new MirroredFile(files, this.#sideOf(this.#entryOf(path)));
     } catch (thrown) {
       await Promise.allSettled(opened.map((file) => file.close()));
       throw thrown;
     }
-    const files = [present(opened[0], 'the first file'), present(opened[1], 'the second')] as const;
-    return new MirroredFile(files, this.#sideOf(this.#entryOf(path)));
   }
 
   #both<T>(
@@ -154,7 +154,7 @@ export class MirroredDisk implements Disk {
 
   /** First part of the path below the directory; empty for the directory itself. */
   #entryOf(path: string): string {
-    return present(this.#inside(path).split('/')[0], 'the start of a path');
+    return this.#inside(path).replace(/\/.*$/s, '');
   }
 
   #place(path: string, index: CopyIndex): string {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { MemoryDisk } from '../../test/support/memory-disk.ts';
-import type { Disk } from './disk.ts';
+import type { Disk, DiskFile } from './disk.ts';
 import { isInPlace, lockFileOf } from './lock-file.ts';
 import type { LockFile } from './lock-file.ts';
 import { ownedDisk } from './owned-disk.ts';
@@ -38,6 +38,7 @@ function lose(): void {
 
 it('passes everything on while the lock file is in its place', async () => {
   const file = await owned.create('/log/a', 'buffered');
+  expect('writeSynced' in file).toBe(false); // nor has the disk below
   expect(await file.write([Buffer.from('abc')], 0)).toBe(3);
   await file.sync();
   await file.syncAll();
@@ -101,6 +102,30 @@ it.each(['sync', 'syncAll'] as const)('fails a %s that ended after the loss', as
   const file = await ownedDisk(slow, lock).create('/log/a', 'buffered');
   await file.write([Buffer.from('x')], 0);
   await expect(file[call]()).rejects.toMatchObject(LOST);
+});
+
+it('guards the call that writes and syncs before and after', async () => {
+  let losesIt = false;
+  const quick: Disk = {
+    ...disk.attach(),
+    create: async (path, mode) => {
+      const file = await disk.create(path, mode);
+      const writeSynced: DiskFile['write'] = async (views, positionBytes) => {
+        const taken = await file.write(views, positionBytes);
+        await file.sync();
+        if (losesIt) lose();
+        return taken;
+      };
+      return { ...plain(file), writeSynced };
+    },
+  };
+  const file = await ownedDisk(quick, lock).create('/log/a', 'buffered');
+  expect(await file.writeSynced?.([Buffer.from('abc')], 0)).toBe(3);
+  losesIt = true;
+  await expect(file.writeSynced?.([Buffer.from('de')], 3)).rejects.toMatchObject(LOST);
+  const { write } = disk.counts;
+  await expect(file.writeSynced?.([Buffer.from('f')], 5)).rejects.toMatchObject(LOST);
+  expect(disk.counts.write).toBe(write); // not even begun
 });
 
 it('fails the sync of a directory that ended after the loss', async () => {

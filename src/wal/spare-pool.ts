@@ -262,7 +262,7 @@ export class SparePool {
       const length = Math.min(this.#zeros.byteLength, bytes - at);
       const taken = await file.write([this.#zeros.subarray(0, length)], at);
       const whole = taken - (taken % PAGE_BYTES);
-      if (whole === 0) throw new MillraceError('DISK_FULL', `${file.path} grows no more`);
+      if (whole === 0) throw growsNoMore(file);
       at += whole;
       onWritten(at);
     }
@@ -283,4 +283,8 @@ export class SparePool {
       );
     }
   }
+}
+
+function growsNoMore({ path }: DiskFile): MillraceError {
+  return new MillraceError('DISK_FULL', `${path} grows no more`, { details: { path } });
 }

@@ -180,6 +180,24 @@ describe('refusing', () => {
     await expect(log.truncateBefore(1 as Lsn)).rejects.toMatchObject({ code: 'WAL_CLOSED' });
   });
 
+  it('refuses a watermark after close', async () => {
+    const log = await open();
+    await log.close();
+    await expect(log.witnessPeer(3 as Lsn)).rejects.toMatchObject({ code: 'WAL_CLOSED' });
+    expect(await scanLog(disk, DIRECTORY)).toMatchObject({ peerWitness: 0 });
+  });
+
+  it('refuses a slot that is off its page, or too short for the zeros behind it', async () => {
+    const log = await open();
+    const memory = disk.allocateAligned(3 * PAGE);
+    const wrong = { code: 'BROKEN_INVARIANT' };
+    await expect(log.appendSlot(memory.subarray(8), 100, 0)).rejects.toMatchObject(wrong);
+    const short = memory.subarray(0, PAGE);
+    await expect(log.appendSlot(short, PAGE - 31, 0)).rejects.toMatchObject(wrong);
+    const fits = slotOf(Buffer.alloc(PAGE - 32, 'x'));
+    await expect(log.appendSlot(...fits)).resolves.toMatchObject({ lsn: 1 });
+  });
+
   it('refuses more than the bound of what may wait', async () => {
     const log = await open({ pendingBytesMax: 100 });
     const first = log.append(new Uint8Array(60));
@@ -254,6 +272,16 @@ describe('rolling', () => {
     const found = await payloads();
     expect(found).toHaveLength(20);
     expect(judgeLog(await scanLog(disk, DIRECTORY), 20 as Lsn).kind).toBe('clean');
+  });
+
+  it('at the flush level syncs a segment before the next one begins', async () => {
+    const log = await open({ durability: 'flush' });
+    await fillSegments(log, 2);
+    expect(log.durableLsn).toBe(log.lastLsn - 1);
+    disk.crash({ next: () => 0 }, 'drop-all');
+    expect((await payloads()).map((found) => found.split(':')[0])).toEqual(['1', '2']);
+    const verdict = judgeLog(await scanLog(disk, DIRECTORY), 0 as Lsn);
+    expect(verdict).toMatchObject({ kind: 'clean', durableThrough: 2 });
   });
 
   it('keeps one spare at first, more after the first use', async () => {
@@ -341,6 +369,19 @@ describe('witnessing', () => {
     const scan = await scanLog(disk, DIRECTORY);
     expect(scan).toMatchObject({ lastLsn: 2, durableLsn: 1 });
     expect(clock.pendingMs).toEqual([]); // and then it rests
+  });
+
+  it('a log that rested witnesses what comes later, too', async () => {
+    const log = await open();
+    for (const text of ['a', 'b']) {
+      await log.append(bytes(text));
+      for (let n = 0; n < 10; n += 1) {
+        clock.advance(50);
+        await settle();
+      }
+      expect(clock.pendingMs).toEqual([]);
+    }
+    expect(await scanLog(disk, DIRECTORY)).toMatchObject({ lastLsn: 4, durableLsn: 3 });
   });
 
   it('ends a group with what is new of the peer, and follows it while idle', async () => {

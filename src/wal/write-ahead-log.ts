@@ -10,7 +10,7 @@
  * in flight) and stop taking from their sources. Past `pendingBytesMax` an append is refused as a
  * bug. Format: docs/wal-format.md. @module */
 import type { Timer } from '../core/clock.ts';
-import { MillraceError } from '../core/errors.ts';
+import { MillraceError, toError } from '../core/errors.ts';
 import type { Lsn } from '../core/ids.ts';
 import { GroupCommit } from './group-commit.ts';
 import { slotBytes } from './group-layout.ts';
@@ -158,7 +158,7 @@ export class WriteAheadLog {
     try {
       return await this.#segments.truncateBefore(lsn);
     } catch (thrown) {
-      throw this.#commit.poison(thrown instanceof Error ? thrown : new Error(String(thrown)));
+      throw this.#commit.poison(toError(thrown));
     }
   }
 

@@ -4,6 +4,7 @@ import { ENGINE_BREAKS } from './breaks/engine.ts';
 import { FAULTS_BREAKS } from './breaks/faults.ts';
 import { FULL_DISK_BREAKS } from './breaks/full-disks.ts';
 import { HARMED_LOGS_BREAKS } from './breaks/harmed-logs.ts';
+import { LOG_EDGE_BREAKS } from './breaks/log-edges.ts';
 import { LOG_BREAKS } from './breaks/log.ts';
 import { SIMULATED_DISK_BREAKS } from './breaks/simulated-disk.ts';
 import { TWO_COPIES_BREAKS } from './breaks/two-copies.ts';
@@ -21,5 +22,6 @@ export const BREAKS: readonly Break[] = [
   ...FULL_DISK_BREAKS,
   ...TWO_COPIES_BREAKS,
   ...STORAGE_LEVEL_BREAKS,
+  ...LOG_EDGE_BREAKS,
   ...TOOL_BREAKS,
 ];

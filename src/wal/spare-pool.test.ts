@@ -1,0 +1,130 @@
+/** What a pool of spares does that a log at work does not show; the rest: full-disk.test.ts.
+ * @module */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { ManualClock } from '../../test/support/manual-clock.ts';
+import { MemoryDisk } from '../../test/support/memory-disk.ts';
+import type { Disk } from './disk.ts';
+import type { Shortage } from './shortage.ts';
+import { SparePool } from './spare-pool.ts';
+import type { SparePoolOptions } from './spare-pool.ts';
+
+const DIRECTORY = '/logs/a';
+const SEGMENT_BYTES = 4 * 4096;
+
+let disk: MemoryDisk;
+let clock: ManualClock;
+let told: (Shortage | undefined)[];
+
+beforeEach(async () => {
+  disk = new MemoryDisk();
+  clock = new ManualClock();
+  told = [];
+  await disk.makeDirectory(DIRECTORY);
+});
+
+function pool(options: Partial<SparePoolOptions> = {}): SparePool {
+  return new SparePool({
+    disk,
+    clock,
+    directory: DIRECTORY,
+    mode: 'direct',
+    segmentBytes: SEGMENT_BYTES,
+    sparesMin: 1,
+    sparesReserved: 0,
+    onShortage: (shortage) => told.push(shortage),
+    isGrowing: false,
+    firstNumber: 1,
+    leftovers: [],
+    ...options,
+  });
+}
+
+/** Lets all work that needs no timer come to its end. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe('the end of a pool', () => {
+  it('ends the wait of who takes, on a disk that stays full', async () => {
+    const spares = pool();
+    disk.failAll('create', 'ENOSPC');
+    const ended: unknown[] = [];
+    const taken = spares.take().then((path) => ended.push(path));
+    await settle();
+    expect(ended).toEqual([]);
+    await spares.close(true);
+    await taken;
+    expect(ended).toEqual([undefined]);
+    expect(clock.pendingMs).toEqual([]);
+  });
+
+  it('sets no timer for a spare that found no room meanwhile', async () => {
+    const spares = pool();
+    disk.failAll('create', 'ENOSPC');
+    let closing: Promise<void> | undefined;
+    disk.watch(({ kind }) => {
+      if (kind === 'create') closing ??= spares.close(true);
+    });
+    spares.prepare();
+    await settle();
+    await closing;
+    expect(spares.failure).toMatchObject({ code: 'DISK_FULL' });
+    expect(clock.pendingMs).toEqual([]);
+    expect(told).toEqual([]);
+  });
+});
+
+describe('a spare that cannot be made', () => {
+  it('because writes take less and less than a page is a matter of room', async () => {
+    const spares = pool();
+    disk.failAll('write', 'short');
+    spares.prepare();
+    await settle();
+    expect(disk.counts.write).toBeGreaterThan(0);
+    expect(told).toMatchObject([{ directory: DIRECTORY, wantedBytes: SEGMENT_BYTES }]);
+    expect(told[0]?.missingBytes).toBeGreaterThan(0);
+    expect(await disk.list(DIRECTORY)).toEqual([]);
+    disk.heal();
+    clock.advance(1_000);
+    await settle();
+    expect(spares.count).toBe(1);
+    expect(told.at(-1)).toBeUndefined();
+  });
+
+  it('for any other reason is told with that of its remains, and nobody is held', async () => {
+    const odd: Disk = {
+      ...disk.attach(),
+      create: async (path, mode) => ({
+        ...(await disk.create(path, mode)),
+        write: () => Promise.reject(new TypeError('an odd failure')),
+      }),
+    };
+    const spares = pool({ disk: odd });
+    disk.failAll('unlink', 'EIO');
+    spares.prepare();
+    await settle();
+    expect(spares.failure).toMatchObject({
+      code: 'DISK_FAILED',
+      message: expect.stringMatching(
+        /an odd failure; nor could .*spare-1\.tmp be removed/,
+      ) as string,
+      details: { path: `${DIRECTORY}/spare-1.tmp` },
+    });
+    expect(told).toEqual([]);
+    expect(clock.pendingMs).toEqual([]);
+  });
+
+  it('because even a removal needs room says which file, and is tried again', async () => {
+    const leftover = `${DIRECTORY}/spare-0.tmp`;
+    await (await disk.create(leftover, 'buffered')).close();
+    const spares = pool({ leftovers: [leftover] });
+    disk.failCall('unlink', 1, 'EDQUOT'); // a file system that never overwrites may say so
+    spares.prepare();
+    await settle();
+    expect(told).toEqual([{ directory: leftover, wantedBytes: 0, missingBytes: 0 }]);
+    clock.advance(1_000);
+    await settle();
+    expect(await disk.list(DIRECTORY)).toEqual(['spare-1.tmp']);
+    expect(told.at(-1)).toBeUndefined();
+  });
+});
