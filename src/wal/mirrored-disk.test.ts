@@ -2,7 +2,6 @@
 import { describe, expect, it } from 'vitest';
 import { GatedDisk } from '../../test/support/gated-disk.ts';
 import { MemoryDisk } from '../../test/support/memory-disk.ts';
-import type { Disk, DiskFile } from './disk.ts';
 import { MirroredDisk } from './mirrored-disk.ts';
 
 const ONE = '/one/home';
@@ -233,73 +232,6 @@ describe('a mirrored disk', () => {
     expect(await disk.supportsDirect()).toBe(true);
     await disk.create(`${ONE}/a`, 'direct');
     expect(modes).toEqual(['buffered']);
-  });
-
-  it('takes aligned memory when one of the places can use it', async () => {
-    for (const [one, other, either] of [
-      [false, true, true],
-      [true, false, true],
-      [false, false, false],
-    ] as const) {
-      const copies = [one, other].map((isDirect) => {
-        const place = new GatedDisk(new MemoryDisk());
-        place.supportsDirect = () => Promise.resolve(isDirect);
-        return place;
-      }) as [GatedDisk, GatedDisk];
-      const disk = new MirroredDisk([
-        { disk: copies[0], directory: ONE },
-        { disk: copies[1], directory: TWO },
-      ]);
-      expect(await disk.supportsDirect()).toBe(either);
-    }
-  });
-
-  it('lists nothing of a directory that is in neither place, or not in the one read', async () => {
-    const [first, second] = [new MemoryDisk(), new MemoryDisk()];
-    const disk = new MirroredDisk([
-      { disk: first, directory: ONE },
-      { disk: second, directory: TWO },
-    ]);
-    expect(await disk.list(ONE)).toBeUndefined();
-    await second.makeDirectory(`${TWO}/log`);
-    expect(await disk.list(ONE)).toEqual([]);
-    disk.readFrom(1, 'log');
-    expect(await disk.list(ONE)).toEqual(['log']);
-  });
-
-  it('asks a place that writes and syncs in one call for that call', async () => {
-    const [first, second] = [new MemoryDisk(), new MemoryDisk()];
-    await first.makeDirectory(ONE);
-    await second.makeDirectory(TWO);
-    const calls: string[] = [];
-    const quick: Disk = {
-      ...first.attach(),
-      create: async (path, mode) => {
-        const file = await first.create(path, mode);
-        const writeSynced: DiskFile['write'] = async (views, at) => {
-          calls.push('both');
-          const taken = await file.write(views, at);
-          await file.sync();
-          return taken;
-        };
-        return { ...file, writeSynced };
-      },
-    };
-    const disk = new MirroredDisk([
-      { disk: quick, directory: ONE },
-      { disk: second, directory: TWO },
-    ]);
-    const file = await disk.create(`${ONE}/a`, 'buffered');
-    await disk.syncDirectory(ONE);
-    expect(await file.writeSynced?.([Buffer.from('abc')], 0)).toBe(3);
-    expect(calls).toEqual(['both']);
-    for (const [place, path] of [
-      [first, `${ONE}/a`],
-      [second, `${TWO}/a`],
-    ] as const) {
-      place.crash({ next: () => 0 }, 'drop-all');
-      expect(text(place.contentOf(path))).toBe('abc');
-    }
   });
 
   it('refuses a path that is not below its directory', async () => {
