@@ -50,7 +50,7 @@ export default defineConfig({
     projects: [
       suite('unit', ['src/**/*.test.ts'], { timeoutMs: 2 * MINUTE_MS }),
       suite('sim', ['test/sim/**/*.test.ts', 'test/scenarios/**/*.test.ts'], {
-        timeoutMs: 10 * MINUTE_MS,
+        timeoutMs: 15 * MINUTE_MS,
       }),
       suite('tidy', ['test/tidy/**/*.test.ts'], { timeoutMs: 5 * MINUTE_MS }),
       suite('integration', ['test/integration/**/*.test.ts'], {

@@ -5,8 +5,9 @@ import { CorruptionRun, isAlone, randomFor } from './corruption-run.ts';
 import { imageOf } from './log-image.ts';
 import type { LogImage } from './log-image.ts';
 import { bitFlips, byteChanges, cuts, pairs, sectors, tornWrites } from './log-harm.ts';
+import { scaledTimeoutMs } from './sim-runs.ts';
 
-const MINUTE_MS = 60_000;
+const timeout = scaledTimeoutMs();
 const IMAGE_BYTES = 64 * 1024;
 const PAIRS = 100_000;
 /** With the other log more than a million. */
@@ -36,31 +37,31 @@ export function describeCorruption(name: string, make: () => Promise<LogImage>):
       expect(await run.mistakesOf([{ kind: 'bytes', changes: [] }])).toEqual([]);
     });
 
-    it('tells every flipped bit', { timeout: 5 * MINUTE_MS }, async () => {
+    it('tells every flipped bit', { timeout }, async () => {
       expect(await run.mistakesOf(bitFlips(image))).toEqual([]);
     });
 
-    it('tells every changed byte', { timeout: 3 * MINUTE_MS }, async () => {
+    it('tells every changed byte', { timeout }, async () => {
       expect(await run.mistakesOf(byteChanges(image, randomFor(1)))).toEqual([]);
     });
 
-    it('tells every cut, with later segments and without', { timeout: 3 * MINUTE_MS }, async () => {
+    it('tells every cut, with later segments and without', { timeout }, async () => {
       expect(await run.mistakesOf(cuts(image))).toEqual([]);
     });
 
-    it('tells two harmed places', { timeout: 3 * MINUTE_MS }, async () => {
+    it('tells two harmed places', { timeout }, async () => {
       expect(await run.mistakesOf(pairs(image, randomFor(2), PAIRS))).toEqual([]);
     });
 
     it.each([512, 4096])(
       'tells sectors of %i bytes that are lost, moved or old',
-      { timeout: 3 * MINUTE_MS },
+      { timeout },
       async (bytes) => {
         expect(await run.mistakesOf(sectors(image, bytes))).toEqual([]);
       },
     );
 
-    it('takes no unfinished write for damage', { timeout: MINUTE_MS }, async () => {
+    it('takes no unfinished write for damage', { timeout }, async () => {
       expect(await run.mistakesOf(tornWrites(image))).toEqual([]);
     });
 

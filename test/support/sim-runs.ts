@@ -14,7 +14,7 @@ export function scaled(runs: number): number {
 
 /** A limit for a test that does `scaled` work: far above what it takes, so that only a hang hits it. */
 export function scaledTimeoutMs(): number {
-  return Math.ceil(300_000 * Math.max(1, factor));
+  return Math.ceil(900_000 * Math.max(1, factor));
 }
 
 /** For titles of tests. */
