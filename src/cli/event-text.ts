@@ -10,8 +10,10 @@ export function eventLevel(event: EngineEvent): LogLevel {
     case 'batch-completed':
     case 'checkpoint-written':
       return 'debug';
-    case 'engine-started':
     case 'engine-recovered':
+      // Something was left behind that a reader of the log may look for.
+      return event.dropped > 0 || event.tornTails.length > 0 ? 'warn' : 'info';
+    case 'engine-started':
     case 'engine-stopping':
     case 'receiver-started':
     case 'receiver-ended':
@@ -79,10 +81,7 @@ export function eventText(event: EngineEvent): string {
         `${counted(event.fileCount, 'file')}, ${formatBytes(event.copiedBytes)} copied`
       );
     case 'blocks-lost':
-      return (
-        `batch ${event.batchTimeMs} runs without ${counted(event.recordCount, 'record')} that ` +
-        'were not synced before the last process died'
-      );
+      return lossText(event);
     case 'sources-held':
     case 'sources-released':
     case 'checkpoint-postponed':
@@ -93,6 +92,15 @@ export function eventText(event: EngineEvent): string {
     default:
       return event satisfies never;
   }
+}
+
+function lossText(event: Extract<EngineEvent, { readonly type: 'blocks-lost' }>): string {
+  const { batchTimeMs, recordCount, droppedCount } = event;
+  const dropped = 'that a repair of this directory has dropped';
+  const start = `batch ${batchTimeMs} runs without ${counted(recordCount, 'record')}`;
+  if (droppedCount === recordCount) return `${start} ${dropped}`;
+  const unsynced = `${start} that had not been synced when an earlier process died`;
+  return droppedCount === 0 ? unsynced : `${unsynced}, or (${droppedCount}) ${dropped}`;
 }
 
 type LifeEvent = Extract<EngineEvent, { readonly type: `engine-${string}` }>;
@@ -143,7 +151,7 @@ function diskText(event: DiskEvent): string {
     case 'log-quarantined':
       return (
         `the log ${event.from} has failed: ${event.error}. ${event.receivers.join(', ')} go on ` +
-        `in ${event.to}; what was acknowledged is kept where it is`
+        `in ${event.to}; the failed log is read until its blocks are done`
       );
     default:
       return event satisfies never;

@@ -111,6 +111,15 @@ it('does not let the last of --checkpoint and --no-checkpoint win in silence', a
   expect((await call('run p.ts --checkpoint a')).flags?.problems).toEqual([]);
 });
 
+it('does not take a place for failed logs where there are none', async () => {
+  const line = 'run p.ts --no-checkpoint --on-wal-failure quarantine --quarantine q';
+  const { problems, options } = (await call(line)).flags ?? {};
+  expect(problems).toEqual([
+    expect.stringMatching(/^--on-wal-failure quarantine and --no-checkpoint exclude each other/),
+  ]);
+  expect(options).toEqual({});
+});
+
 it('collects what is wrong instead of stopping at the first', async () => {
   const { operands, flags } = await call(
     'run --wat p.ts --batches 0 --log-level loud --no-checkpoint --wal sync --mirror m',

@@ -52,7 +52,10 @@ const FLAG_TEXTS: Partial<Record<keyof PipelineOptions, FlagText>> = {
   gracefulStopTimeout: { value: '<duration>', summary: 'how long a graceful stop may take' },
   receiverSegmentBytes: { value: '<bytes>', summary: 'length of one file of a receiver log' },
   driverSegmentBytes: { value: '<bytes>', summary: 'length of one file of the driver log' },
-  onWalFailure: { value: '<what>', summary: 'when a receiver log fails: end, or go on elsewhere' },
+  onWalFailure: {
+    value: '<what>',
+    summary: 'when a receiver log fails: end, or go on elsewhere (not with --mirror)',
+  },
   quarantineDir: { value: '<dir>', summary: 'where receivers go on then; on another disk' },
 };
 
@@ -134,6 +137,13 @@ export function readRunFlags(given: Readonly<Record<string, unknown>>): RunFlags
   if (checkpoint === false && options['mirrorDir'] !== undefined) {
     problems.push('--mirror and --no-checkpoint exclude each other: there is nothing to copy');
     delete options['mirrorDir'];
+  }
+  if (checkpoint === false && options['onWalFailure'] === 'quarantine') {
+    problems.push(
+      '--on-wal-failure quarantine and --no-checkpoint exclude each other: there is no log',
+    );
+    delete options['onWalFailure'];
+    delete options['quarantineDir'];
   }
   return {
     options,

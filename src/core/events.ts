@@ -116,6 +116,8 @@ export type EngineEvent =
       readonly type: 'blocks-lost';
       readonly batchTimeMs: BatchTimeMs;
       readonly recordCount: number;
+      /** Of them, those that a repair has taken out of the log. */
+      readonly droppedCount: number;
     }
   | { readonly type: 'warning'; readonly message: string };
 

@@ -87,6 +87,24 @@ describe('resolveOptions', () => {
     );
   });
 
+  it('refuses a log that goes on elsewhere where there is no log', () => {
+    const elsewhere = { onWalFailure: 'quarantine', quarantineDir: '/other' } as const;
+    const none = { name, checkpointDir: false } as const;
+    for (const sources of [
+      { module: { ...none, ...elsewhere } },
+      { module: none, flags: elsewhere },
+    ]) {
+      expect(findOptionProblems(sources)).toEqual([
+        expect.stringMatching(/^onWalFailure.* is 'quarantine' and needs a checkpoint directory/),
+      ]);
+    }
+    const overruled = { module: { name, ...elsewhere }, flags: { checkpointDir: false as const } };
+    expect(resolveOptions(overruled)).toMatchObject({
+      onWalFailure: 'stop',
+      quarantineDir: undefined,
+    });
+  });
+
   it('reads units', () => {
     const module = { batchInterval: '1m', memory: '64MiB', receiverSegmentBytes: '1MiB' };
     expect(resolve({ module })).toMatchObject({
@@ -191,7 +209,9 @@ describe('mirrorDir', () => {
     const elsewhere = { onWalFailure: 'quarantine', quarantineDir: 'q' } as const;
     expect(findOptionProblems({ module: { name, ...elsewhere } })).toEqual([]);
     expect(findOptionProblems({ module: { name, ...elsewhere, mirrorDir: 'm' } })).toEqual([
-      expect.stringMatching(/onWalFailure.* and mirrorDir.* exclude each other/),
+      expect.stringMatching(
+        /^onWalFailure is 'quarantine' and mirrorDir is 'm', which exclude each other/,
+      ),
     ]);
   });
 });

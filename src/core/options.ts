@@ -358,14 +358,19 @@ class Resolution {
     return undefined;
   }
 
-  /** `batchInterval (--batch-interval) is 0`, for the start of a message. */
+  /** `batchInterval (--batch-interval) is 0 and`, for the start of a message. */
   #shown(field: keyof ResolvedOptions): string {
+    return this.#given(field) === undefined ? this.#said(field) : `${this.#said(field)} and`;
+  }
+
+  /** `batchInterval (--batch-interval) is 0` */
+  #said(field: keyof ResolvedOptions): string {
     const given = this.#given(field);
     const { option, flag } = FIELDS[field];
     const isFlag = given?.source === 'flags' && flag !== undefined;
     const from = given?.source === 'checkpoint' ? ' (from the checkpoint)' : '';
     const name = isFlag ? `${option} (${flag})` : `${option}${from}`;
-    return given === undefined ? name : `${name} is ${inspect(given.value, { depth: 0 })} and`;
+    return given === undefined ? name : `${name} is ${inspect(given.value, { depth: 0 })}`;
   }
 
   #checkTogether(options: ResolvedOptions): ResolvedOptions {
@@ -382,15 +387,16 @@ class Resolution {
           `(${formatBytes(receiverSegmentBytes)})`,
       );
     }
-    this.#checkQuarantine(options);
-    return this.#withMirror(this.#withDurability(options));
+    const settled = this.#withMirror(this.#withDurability(options));
+    this.#checkQuarantine(settled);
+    return this.#withQuarantine(settled);
   }
 
   #checkQuarantine({ onWalFailure, quarantineDir, mirrorDir }: ResolvedOptions): void {
     if (onWalFailure === 'quarantine' && mirrorDir !== false) {
       this.problems.push(
-        `${this.#shown('onWalFailure')} and ${this.#shown('mirrorDir')} exclude each other: ` +
-          'a log that goes on elsewhere has no second copy',
+        `${this.#said('onWalFailure')} and ${this.#said('mirrorDir')}, which exclude each ` +
+          'other: a log that goes on elsewhere has no second copy',
       );
     }
     if ((onWalFailure === 'quarantine') === (quarantineDir !== undefined)) return;
@@ -420,6 +426,16 @@ class Resolution {
       this.problems.push(`${this.#shown('mirrorDir')} ${need}`);
     }
     return { ...options, mirrorDir: false };
+  }
+
+  /** Without a directory there is no log that could fail. */
+  #withQuarantine(options: ResolvedOptions): ResolvedOptions {
+    if (options.checkpointDir !== false || options.onWalFailure === 'stop') return options;
+    if (this.#rank('onWalFailure') <= this.#rank('checkpointDir')) {
+      const need = 'needs a checkpoint directory, and there is none (checkpointDir is false)';
+      this.problems.push(`${this.#shown('onWalFailure')} ${need}`);
+    }
+    return { ...options, onWalFailure: 'stop', quarantineDir: undefined };
   }
 
   /** Of the source that an option comes from; 0 is the strongest. */

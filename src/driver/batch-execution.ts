@@ -22,6 +22,8 @@ export interface BatchExecutionServices {
   readonly arena: BlockArena;
   readonly memory: BlockMemory;
   readonly events: EventBus;
+  /** Keys of blocks that a repair has taken out of the log. */
+  readonly droppedBlocks: ReadonlySet<string>;
 }
 
 type Pieces = readonly (readonly (SharedBytes | null)[])[];
@@ -148,18 +150,26 @@ export class BatchExecution {
     }
   }
 
-  /** Blocks without a log are gone with the process that held them: said, and run without. */
+  /** Blocks without a log are gone with the process that held them, or were given up by a repair:
+   * said, and run without. */
   #locate(blocks: readonly BlockInfo[]) {
-    let lostRecords = 0;
+    const { memory, events, droppedBlocks } = this.#services;
+    let recordCount = 0;
+    let droppedCount = 0;
     const found = blocks.flatMap((block) => {
-      const ref = this.#services.memory.locate(block);
-      if (ref === undefined) lostRecords += block.recordCount;
-      else this.#blocks.set(blockKey(block.blockId), block);
-      return ref === undefined ? [] : [ref];
+      const ref = memory.locate(block);
+      const key = blockKey(block.blockId);
+      if (ref !== undefined) {
+        this.#blocks.set(key, block);
+        return [ref];
+      }
+      recordCount += block.recordCount;
+      if (droppedBlocks.has(key)) droppedCount += block.recordCount;
+      return [];
     });
-    if (lostRecords > 0) {
+    if (recordCount > 0) {
       const { batchTimeMs } = this.share;
-      this.#services.events.emit({ type: 'blocks-lost', batchTimeMs, recordCount: lostRecords });
+      events.emit({ type: 'blocks-lost', batchTimeMs, recordCount, droppedCount });
     }
     return found;
   }

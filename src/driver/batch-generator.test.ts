@@ -85,6 +85,7 @@ beforeEach(() => {
       arena,
       memory,
       events,
+      droppedBlocks: new Set(),
     },
     onCompleted: () => {},
     onFailed,
@@ -220,6 +221,41 @@ describe('when too many batches are unfinished', () => {
     expect(batches()).toHaveLength(UNFINISHED_BATCHES_MAX + 1);
     expect(batches().at(-1)?.[1]).toBe(3);
     expect(batches().at(-1)?.[0]).toBe(30_000);
+  });
+
+  it('that is said once of a run that stays at the bound, and again after a calm', async () => {
+    const finishes: (() => void)[] = [];
+    const block = (): void => {
+      output = new Promise((resolve) => finishes.push(resolve));
+    };
+    const tick = async (count: number): Promise<void> => {
+      for (let ticks = 0; ticks < count; ticks += 1) {
+        await receive();
+        await advance(INTERVAL_MS);
+      }
+    };
+    block();
+    generator.start();
+    await advance(750);
+    await tick(UNFINISHED_BATCHES_MAX + 2);
+    expect(warnings).toHaveLength(1);
+    const atBound = batches().length;
+    for (let done = 0; done < 4; done += 1) {
+      const finish = finishes.shift();
+      block();
+      finish?.();
+      await settle();
+      await tick(2);
+    }
+    expect(batches()).toHaveLength(atBound + 4);
+    expect(warnings).toHaveLength(1);
+    output = Promise.resolve();
+    finishes.shift()?.();
+    await settle();
+    await advance(INTERVAL_MS);
+    block();
+    await tick(UNFINISHED_BATCHES_MAX + 2);
+    expect(warnings).toHaveLength(2);
   });
 });
 

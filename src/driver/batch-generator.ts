@@ -18,6 +18,8 @@ import type { BlockTracker } from './block-tracker.ts';
 
 /** Unfinished batches past which a tick allocates nothing. */
 export const UNFINISHED_BATCHES_MAX: number = 16;
+/** Down to which a backlog counts as over: one that stays at the bound is told once. */
+const UNFINISHED_BATCHES_FEW = UNFINISHED_BATCHES_MAX / 2;
 
 export interface BatchGeneratorOptions {
   readonly graph: Graph;
@@ -43,7 +45,7 @@ export class BatchGenerator {
   #timer: Timer | undefined;
   /** The tick under way; a stop waits for it. */
   #ticking: Promise<void> = Promise.resolve();
-  #isSkipping = false;
+  #isBacklogTold = false;
 
   constructor(options: BatchGeneratorOptions) {
     this.#options = options;
@@ -87,14 +89,15 @@ export class BatchGenerator {
 
   #hasRoom(): boolean {
     const { scheduler, events } = this.#options;
-    const isFull = scheduler.unfinishedCount >= UNFINISHED_BATCHES_MAX;
-    if (isFull && !this.#isSkipping) {
+    const { unfinishedCount } = scheduler;
+    const isFull = unfinishedCount >= UNFINISHED_BATCHES_MAX;
+    if (isFull && !this.#isBacklogTold) {
       const message =
         `${UNFINISHED_BATCHES_MAX} batches are unfinished: processing takes longer than the ` +
         'batch interval; records wait, on disk or in a full memory that holds sources back';
       events.emit({ type: 'warning', message });
     }
-    this.#isSkipping = isFull;
+    if (isFull || unfinishedCount <= UNFINISHED_BATCHES_FEW) this.#isBacklogTold = isFull;
     return !isFull;
   }
 

@@ -13,6 +13,7 @@ import { BlockArena } from '../blocks/block-arena.ts';
 import { MillraceError } from '../core/errors.ts';
 import { EventBus } from '../core/events.ts';
 import type { EngineEvent } from '../core/events.ts';
+import { blockKey } from '../core/ids.ts';
 import type { Lsn, StreamId } from '../core/ids.ts';
 import type { Batch } from '../dstream/batch.ts';
 import type { BuildPipeline } from '../dstream/pipeline.ts';
@@ -32,6 +33,7 @@ let lines: string[];
 let completed: number[];
 let failures: Error[];
 let directory: string;
+let droppedBlocks: Set<string>;
 /** Why the engine's directory is not its own any more. */
 let loss: Error | undefined;
 
@@ -54,6 +56,7 @@ function setUp(build: BuildPipeline): void {
   completed = [];
   failures = [];
   loss = undefined;
+  droppedBlocks = new Set();
   bus.subscribe((event) => events.push(event));
   const tasks = new TaskScheduler({ pool, events: bus, maxTaskFailures: 2, threads: 2 });
   const memory = new BlockMemory(arena, { lastLsn: new Map<string, Lsn>() });
@@ -69,7 +72,7 @@ function setUp(build: BuildPipeline): void {
       printLine: (line) => lines.push(line),
       whyLost: () => loss,
     }),
-    execution: { graph, tasks, arena, memory, events: bus },
+    execution: { graph, tasks, arena, memory, events: bus, droppedBlocks },
     onCompleted: ({ share }) => completed.push(share.batchTimeMs),
     onFailed: (error) => failures.push(error),
   });
@@ -267,9 +270,15 @@ describe('the tasks of a batch', () => {
 
   it('say what is missing of blocks that are neither in memory nor in a log', async () => {
     setUp((ssc) => ssc.socketTextStream('h', 1, { id: 'lines' }).print());
-    await run(tracked(shareOf(1_000, [blockOf(0, { durability: 'off' })])));
-    expect(events).toContainEqual({ type: 'blocks-lost', batchTimeMs: 1_000, recordCount: 3 });
-    expect(completed).toEqual([1_000]);
+    const [one, other] = [blockOf(0, { durability: 'off' }), blockOf(1, { durability: 'off' })];
+    await run(tracked(shareOf(1_000, [one])));
+    const lost = { type: 'blocks-lost', batchTimeMs: 1_000, recordCount: 3, droppedCount: 0 };
+    expect(events).toContainEqual(lost);
+    droppedBlocks.add(blockKey(other.blockId));
+    await run(tracked(shareOf(2_000, [one, other])));
+    const batchTimeMs = 2_000;
+    expect(events).toContainEqual({ ...lost, batchTimeMs, recordCount: 6, droppedCount: 3 });
+    expect(completed).toEqual([1_000, 2_000]);
   });
 });
 

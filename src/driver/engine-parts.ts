@@ -319,7 +319,14 @@ function buildScheduler({ input, arena, memory, hooks }: Base, pool: ExecutorPoo
       printLine: input.printLine,
       ...(home === undefined ? {} : { whyLost: () => home.lock.whyLost() }),
     }),
-    execution: { graph, tasks, arena, memory, events },
+    execution: {
+      graph,
+      tasks,
+      arena,
+      memory,
+      events,
+      droppedBlocks: home?.droppedBlocks ?? new Set(),
+    },
     onCompleted: hooks.onCompleted,
     onFailed: hooks.onFailed,
   });

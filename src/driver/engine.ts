@@ -40,6 +40,8 @@ export class Engine {
   #state: 'created' | 'running' | 'stopping' | 'stopped' | 'failed' = 'created';
   #failure: Error | undefined;
   #isClosing = false;
+  /** The run is over because all is done, and not because somebody has ended it. */
+  #isOver = false;
   #recordCount = 0;
   #batchCount = 0;
   #ending: Promise<void> | undefined;
@@ -87,9 +89,11 @@ export class Engine {
   }
 
   /** Resolves when receivers accept and the first tick is armed.
+   * @returns false when the run was over before: the batches of an earlier life may be all there
+   *   was to do, and be done before the receivers have started. `finished` tells the end then.
    * @throws what made the start fail; CONTEXT_STATE when the run was stopped meanwhile. Everything
    *   is closed then. */
-  async start(): Promise<void> {
+  async start(): Promise<boolean> {
     const { receivers, generator, tracker } = this.#parts;
     try {
       await this.#open();
@@ -98,16 +102,20 @@ export class Engine {
       this.#adoptBacklog();
       this.#submitUnfinished();
       await receivers.start();
+      if (this.#isOver) return false;
       this.#throwIfEnding();
       generator.start();
     } catch (error) {
       const isStopped = this.#ending !== undefined;
       if (!isStopped) this.fail(toError(error));
       await this.finished;
+      // A receiver that was about to start is ended like those that run.
+      if (this.#isOver && this.#failure === undefined) return false;
       throw this.#failure ?? (isStopped ? stoppedMeanwhile() : error);
     }
     // An input may be over already: all that there was to receive came before a restart.
     if (tracker.state.lastAllocatedMs > 0) this.#stopIfEnded();
+    return true;
   }
 
   /** Stops the engine. Repeated calls share the first one's outcome.
@@ -265,7 +273,7 @@ export class Engine {
     else checkpointer.request();
     const { batchesMax } = this.#input;
     if (batchesMax !== undefined && this.#batchCount >= batchesMax) {
-      void this.stop(true, `${batchesMax} batches are done`);
+      this.#endAsOver(`${batchesMax} ${batchesMax === 1 ? 'batch is' : 'batches are'} done`);
       return;
     }
     this.#stopIfEnded();
@@ -288,7 +296,14 @@ export class Engine {
       if (options.source !== 'queue') return true;
       return (tracker.state.queueIndexes.get(node.id as StreamId) ?? 0) >= options.batchCount;
     });
-    if (isOver) void this.stop(true, 'all inputs have ended');
+    if (isOver) this.#endAsOver('all inputs have ended');
+  }
+
+  /** Nobody's wish: an orderly end at whatever moment it comes, also while the start goes on. */
+  #endAsOver(reason: string): void {
+    if (this.#ending !== undefined) return;
+    this.#isOver = true;
+    void this.stop(true, reason);
   }
 }
 

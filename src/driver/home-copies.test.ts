@@ -221,6 +221,17 @@ describe('a start with two copies is refused', () => {
     await expect(copies.start([0, 1])).rejects.toMatchObject({ code: 'CHECKPOINT_CORRUPT' });
   });
 
+  it('of another pipeline, by the name of the copy that says so', async () => {
+    await lived();
+    copies.kill();
+    copies.loseDisk(0); // the checkpoint directory is new, the second one is somebody's
+    copies.pipelineName = 'q';
+    await expect(copies.start([0, 1])).rejects.toMatchObject({
+      code: 'CHECKPOINT_MISMATCH',
+      message: expect.stringContaining(`${copies.directory(1)} belongs to the`) as string,
+    });
+  });
+
   it('while a log elsewhere is still needed', async () => {
     await lived();
     copies.kill();

@@ -68,6 +68,12 @@ export class HomeCopies {
     return new HomeCopies(copies, events, { choice, entries });
   }
 
+  /** Where MANIFEST is read. */
+  get believedDirectory(): string {
+    const choice = this.#choice;
+    return this.#directory(choice.kind === 'restore' ? choice.from : 0);
+  }
+
   /** An error of the examination, with what the other copy has to say to it. */
   explain(error: unknown): unknown {
     const isDamage = error instanceof MillraceError && error.exitCode === 2;

@@ -206,6 +206,10 @@ describe('a directory that another process has taken', () => {
 
 describe('a log elsewhere', () => {
   const ELSEWHERE = '/other-disk';
+  let events: EventBus;
+  beforeEach(() => {
+    events = new EventBus();
+  });
 
   async function openWith(quarantineDir: string): Promise<Home> {
     const module = { name: 'p', onWalFailure: 'quarantine', quarantineDir } as const;
@@ -214,7 +218,7 @@ describe('a log elsewhere', () => {
       disk: disk.attach(),
       clock: new ManualClock(),
       codec: msgpackCodec,
-      events: new EventBus(),
+      events,
       directory,
       options,
       accept: () => options,
@@ -255,8 +259,58 @@ describe('a log elsewhere', () => {
   });
 
   it('has to be outside of the checkpoint directory', async () => {
-    await expect(openWith(join(directory, 'q'))).rejects.toMatchObject({
-      code: 'OPTIONS_INVALID',
+    for (const wrong of [join(directory, 'q'), directory, join(directory, '..'), '/']) {
+      await expect(openWith(wrong)).rejects.toMatchObject({
+        code: 'OPTIONS_INVALID',
+        message: expect.stringContaining('must lie side by side') as string,
+      });
+    }
+    expect(await disk.list(join(directory, 'driver-log'))).toBeUndefined();
+  });
+
+  it('on the same disk is told: it would fail with the log', async () => {
+    const messages: string[] = [];
+    events.subscribe((event) => {
+      if (event.type === 'warning') messages.push(event.message);
     });
+    await openWith(ELSEWHERE);
+    expect(messages).toEqual([
+      expect.stringMatching(/and \/other-disk are on the same file system.* go on with it$/),
+    ]);
+  });
+
+  it('cannot be a file, which is told before anything is written', async () => {
+    await file('/other');
+    for (const wrong of ['/other', '/other/q']) {
+      await expect(openWith(wrong)).rejects.toMatchObject({
+        code: 'OPTIONS_INVALID',
+        message: expect.stringContaining(`quarantineDir ${wrong} cannot be a directory`) as string,
+      });
+    }
+    expect(await disk.list(join(directory, 'driver-log'))).toBeUndefined();
   });
 });
+
+describe('a path that is a file', () => {
+  it('is a wrong option, of the directory and of its second copy', async () => {
+    const options = resolveOptions({ module: { name: 'p' } });
+    const given = { disk: disk.attach(), clock: new ManualClock(), codec: msgpackCodec, options };
+    const more = { events: new EventBus(), accept: () => options, onPoison: () => {} };
+    await file('/file');
+    for (const wrong of ['/file', '/file/x']) {
+      await expect(openHome({ ...given, ...more, directory: wrong })).rejects.toMatchObject({
+        code: 'OPTIONS_INVALID',
+        message: expect.stringContaining(`checkpointDir ${wrong} cannot be a dir`) as string,
+      });
+      const mirror = { disk: disk.attach(), directory: wrong };
+      await expect(openHome({ ...given, ...more, directory, mirror })).rejects.toMatchObject({
+        code: 'OPTIONS_INVALID',
+        message: expect.stringContaining(`mirrorDir ${wrong} cannot be a directory`) as string,
+      });
+    }
+  });
+});
+
+async function file(path: string): Promise<void> {
+  await (await disk.create(path, 'buffered')).close();
+}

@@ -5,12 +5,12 @@
  * receiver-log-<n>/, checkpoints/; receiver logs that failed may go on in another directory
  * (log-places.ts).
  * @module */
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import { INCOMPLETE_NAME, newLife, nextLife, readManifest } from '../checkpoint/manifest.ts';
 import type { Manifest } from '../checkpoint/manifest.ts';
 import type { Clock } from '../core/clock.ts';
-import { MillraceError, toError } from '../core/errors.ts';
+import { MillraceError } from '../core/errors.ts';
 import type { EventBus } from '../core/events.ts';
 import type { Lsn } from '../core/ids.ts';
 import { uniqueId } from '../core/random.ts';
@@ -23,15 +23,19 @@ import type { Copy } from '../wal/mirrored-disk.ts';
 import type { Shortage } from '../wal/shortage.ts';
 import type { CheckpointContent } from './checkpoint-content.ts';
 import type { DriverLog } from './driver-log.ts';
+import { readDroppedBlocks } from './dropped-blocks.ts';
 import { examineDirectory } from './examination.ts';
 import { refuseForeignContent } from './foreign-content.ts';
 import type { Examination } from './examination.ts';
+import { makeGivenDirectory } from './given-directory.ts';
+import type { DirectoryOption } from './given-directory.ts';
 import { checkFileSystems } from './home-file-system.ts';
 import type { FileSystemRules } from './home-file-system.ts';
 import { HomeCopies } from './home-copies.ts';
 import { lockHome } from './home-lock.ts';
 import type { HomeLock } from './home-lock.ts';
 import { LogPlaces } from './log-places.ts';
+import { makeQuarantine, prepareQuarantine } from './quarantine-directory.ts';
 import { recoverDirectory } from './recovery.ts';
 import { makeStartRoom } from './start-room.ts';
 import type { TrackerState } from './tracker-state.ts';
@@ -98,6 +102,8 @@ export interface Home {
   readonly lastLsn: ReadonlyMap<string, Lsn>;
   /** Receiver logs that recovery found, less those that were removed since. */
   readonly oldLogs: Set<string>;
+  /** Keys of blocks that a repair has taken out of the logs. */
+  readonly droppedBlocks: ReadonlySet<string>;
   /** Names and places of receiver logs. */
   readonly logs: LogPlaces;
   /** Absolute; where receiver logs go on when they fail, if they are to. */
@@ -108,10 +114,10 @@ export interface Home {
  *   FORMAT_UNKNOWN, DISK_FAILED, DISK_FULL. The lock is given back then. */
 export async function openHome(input: HomeInput): Promise<Home> {
   const { mirror } = input;
-  await makeHome(input);
-  if (mirror !== undefined) await makeHome(mirror);
-  await refuseForeignContent(input.disk, input.directory);
-  if (mirror !== undefined) await refuseForeignContent(mirror.disk, mirror.directory);
+  await makeHome(input, 'checkpointDir');
+  if (mirror !== undefined) await makeHome(mirror, 'mirrorDir');
+  // All that the call has wrong is told before anything is locked or written.
+  await makeQuarantine(input, input.options);
   const lock = await lockHome(input.directory, mirror?.directory);
   try {
     return await openLockedHome(ownedPlaces(input, lock), lock);
@@ -131,25 +137,17 @@ export async function openLockedHome(input: HomeInput, lock: HomeLock): Promise<
   return openLocked({ ...input, disk: copies.disk }, lock, { places: [place, mirror], copies });
 }
 
+async function makeHome(place: Copy, option: DirectoryOption): Promise<void> {
+  const { disk, directory } = place;
+  await makeGivenDirectory(place, option, () => refuseForeignContent(disk, directory));
+}
+
 /** Each place refuses to be changed once it belongs to another process. */
 function ownedPlaces(input: HomeInput, { file, mirrorFile }: HomeLock): HomeInput {
   const owned = { ...input, disk: ownedDisk(input.disk, file) };
   const { mirror } = input;
   if (mirror === undefined || mirrorFile === undefined) return owned;
   return { ...owned, mirror: { ...mirror, disk: ownedDisk(mirror.disk, mirrorFile) } };
-}
-
-async function makeHome({ disk, directory }: Copy): Promise<void> {
-  try {
-    await disk.makeDirectory(directory);
-  } catch (cause) {
-    throw new MillraceError(
-      'DISK_FAILED',
-      `the checkpoint directory ${directory} cannot be made (${toError(cause).message}): make ` +
-        'its parent writable, or choose another directory',
-      { cause, details: { path: directory } },
-    );
-  }
 }
 
 async function openLocked(
@@ -161,7 +159,7 @@ async function openLocked(
   const directories = places.map((place) => place.directory);
   const { isGrowing } = await checkFileSystems(directories, rulesOf(input));
   const previous = await readManifest({ disk, directory });
-  refuseOtherPipeline(input, previous);
+  refuseOtherPipeline(copies?.believedDirectory ?? directory, input.options, previous);
   if (copies === undefined) await lookForCopies(input, previous);
   else refuseLogsElsewhere(directory, previous);
   const store = await CheckpointStore.open({
@@ -172,6 +170,7 @@ async function openLocked(
   const examination = await examine(input, { store, previous, copies });
   if (previous === undefined) refuseLostManifest(directory, examination);
   const options = input.accept(examination.checkpoint);
+  const droppedBlocks = await readDroppedBlocks(input);
   await makeStartRoom({ disk, directory, ...segmentsOf(options) }, examination);
   await copies?.makeEqual();
   // Read again: making the copies equal may have named the latest life.
@@ -191,7 +190,10 @@ async function openLocked(
     examination,
   );
   await removeScratch(input);
-  const quarantineDir = await prepareQuarantine(input, manifest, options);
+  const quarantineDir = await makeQuarantine(input, options);
+  if (quarantineDir !== undefined) {
+    await prepareQuarantine(input, quarantineDir, { manifest, rules: rulesOf(input) });
+  }
   const firstName = logNames(examination, manifest.epoch);
   if (previous !== undefined) report(input.events, examination, recovered);
   return {
@@ -210,6 +212,7 @@ async function openLocked(
     nextLsn: recovered.nextLsn,
     lastLsn: new Map(examination.receiverLogs.map(({ name, scan }) => [name, scan.lastLsn])),
     oldLogs: new Set(examination.receiverLogs.map(({ name }) => name)),
+    droppedBlocks,
     logs: new LogPlaces({ disk, directory, manifest, firstName }),
     quarantineDir,
   };
@@ -299,33 +302,6 @@ async function removeScratch({ disk, directory }: HomeInput): Promise<void> {
   }
 }
 
-/** Whoever would need it when a disk has failed has to know now that it works. What an interrupted
- * removal left in it goes.
- * @throws {MillraceError} DISK_FAILED. */
-async function prepareQuarantine(
-  input: HomeInput,
-  manifest: Manifest,
-  { onWalFailure, quarantineDir }: ResolvedOptions,
-): Promise<string | undefined> {
-  if (onWalFailure !== 'quarantine' || quarantineDir === undefined) return undefined;
-  const { disk, directory } = input;
-  const path = resolve(quarantineDir);
-  if (`${path}/`.startsWith(`${directory}/`)) {
-    throw new MillraceError(
-      'OPTIONS_INVALID',
-      `quarantineDir ${path} lies in the checkpoint directory: it has to be on another disk`,
-    );
-  }
-  const own = join(path, manifest.logId);
-  await disk.makeDirectory(own);
-  await checkFileSystems([own], rulesOf(input));
-  const kept = new Set(manifest.quarantined?.map((place) => place.directory));
-  for (const name of (await disk.list(own)) ?? []) {
-    if (!kept.has(join(own, name))) await disk.removeTree(join(own, name));
-  }
-  return path;
-}
-
 /** `receiver-log-<n>`, and `receiver-log-<n>.<epoch>` once a log of the `flush` level has lost its
  * registered end with the page cache: the LSNs that it lost must not come again, and a log with a
  * gap would look damaged. The old one is read until its blocks are cleaned. */
@@ -353,12 +329,17 @@ function generation(logName: string): number {
   return Number(logName.split('.')[1] ?? 0);
 }
 
-function refuseOtherPipeline({ directory, options }: HomeInput, found: Manifest | undefined): void {
+/** @param directory where `found` was read. */
+function refuseOtherPipeline(
+  directory: string,
+  options: ResolvedOptions,
+  found: Manifest | undefined,
+): void {
   if (found === undefined || found.pipelineName === options.name) return;
   throw new MillraceError(
     'CHECKPOINT_MISMATCH',
     `${directory} belongs to the pipeline '${found.pipelineName}', not to '${options.name}': ` +
-      'give this pipeline a checkpoint directory of its own',
+      'give this pipeline directories of its own',
   );
 }
 

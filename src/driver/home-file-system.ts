@@ -31,24 +31,27 @@ export async function checkFileSystems(
     }
     isGrowing ||= kind === 'copy-on-write';
   }
-  await warnOfOneDevice(directories, { stat, warn });
+  const [first, second] = directories;
+  if (first !== undefined && second !== undefined) {
+    await warnOfOneDevice([first, second], 'takes both copies with it', { events, stat });
+  }
   return { isGrowing };
 }
 
 const NETWORK_RISK =
   'a sync and a lock mean what its server makes of them, and "acknowledged" means no more';
 
-async function warnOfOneDevice(
-  [first, second]: readonly string[],
-  tools: { readonly stat: StatFileSystem; readonly warn: (message: string) => void },
+/** Two directories of which one is to be there when the disk of the other fails.
+ * @param loss what a disk that is lost does then. */
+export async function warnOfOneDevice(
+  [first, second]: readonly [string, string],
+  loss: string,
+  { events, stat = statFileSystem }: Pick<FileSystemRules, 'events' | 'stat'>,
 ): Promise<void> {
-  if (first === undefined || second === undefined) return;
-  const devices = [(await tools.stat(first)).device, (await tools.stat(second)).device];
+  const devices = [(await stat(first)).device, (await stat(second)).device];
   if (devices[0] !== devices[1]) return;
-  tools.warn(
-    `${first} and ${second} are on the same file system: a disk that is lost takes both copies ` +
-      'with it',
-  );
+  const message = `${first} and ${second} are on the same file system: a disk that is lost ${loss}`;
+  events.emit({ type: 'warning', message });
 }
 
 function behindNetwork(directory: string, type: string): MillraceError {

@@ -58,14 +58,16 @@ export class StreamingContext {
     return context;
   }
 
-  /** Starts receivers and batches. Resolves when inputs accept records.
+  /** Starts receivers and batches. Resolves when inputs accept records, or when the run is over
+   * before: the `batches` that it was to do, or all that its inputs had, came from an earlier life.
    * @throws {MillraceError} CONTEXT_STATE when called twice, or when `stop` was called before or
    *   meanwhile; else what made the start fail. Everything is closed then. */
   async start(): Promise<void> {
     if (this.#state !== 'created') throw wrongState('start()', this.#state);
     this.#state = 'running';
-    await this.#engine.start();
+    const isRunning = await this.#engine.start();
     this.#termination = this.#terminate();
+    if (!isRunning) return;
     const { name, durability } = this.options;
     this.#events.emit({
       type: 'engine-started',

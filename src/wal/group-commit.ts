@@ -139,8 +139,8 @@ export class GroupCommit {
     const what = inOwnWords(cause, this.#segments.active);
     const error = new MillraceError(
       'WAL_POISONED',
-      `nothing more is acknowledged from the log ${this.#options.directory}: ${what}. ` +
-        'Repair the cause and restart: what was acknowledged is kept',
+      `nothing more is acknowledged from the log ${this.#options.directory}: ${what}; ` +
+        'what was acknowledged is kept',
       { cause, details: { path, segmentSeq: seq, durableLsn: this.#durableLsn } },
     );
     this.#poison = error;

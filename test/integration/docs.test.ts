@@ -233,9 +233,9 @@ describe('flags', () => {
     const [unit] = running.blocks.filter(({ language }) => language === 'ini');
     const settings = parseIni(unit?.text ?? '');
     const command = settings.get('Service.ExecStart') ?? '';
-    expect(command).toMatch(/^\/usr\/bin\/npx millrace run wordcount\.ts /);
+    expect(command).toMatch(/^\/srv\/wordcount\/node_modules\/\.bin\/millrace run wordcount\.ts /);
     const local = command
-      .replace('/usr/bin/npx millrace', 'node_modules/.bin/millrace')
+      .replace('/srv/wordcount/', '')
       .replace(/--checkpoint \S+/, '--checkpoint service-home');
     const { status, signal, stderr } = shell(`${local} --batches 1`);
     expect({ status, signal, stderr }).toMatchObject({ status: 0, signal: null });

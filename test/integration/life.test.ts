@@ -128,6 +128,47 @@ describe('states', () => {
     expect(run.of('engine-stopping')).toMatchObject([{ reason: '2 batches are done' }]);
   });
 
+  it.each([
+    ['have started', true],
+    ['came back from their start, which they never do,', false],
+  ])('a run that is over before its receivers %s ends in order', async (_, comesBack) => {
+    // The batch that the first run leaves is all that the second one is to do, and its receiver
+    // does not start before that is done.
+    site.pipeline(
+      `keep('all', ssc.receiverStream(() => new Late()));
+      ssc.queueStream([[1]]).foreachBatch(() => {
+        if (!existsSync(directory + '/mended')) throw new Error('not yet');
+      });`,
+      {
+        head: `import { existsSync } from 'node:fs';
+        class Late extends Receiver {
+          async onStart() {
+            while (existsSync(directory + '/mended') && !existsSync(directory + '/go')) {
+              await new Promise((resolve) => setTimeout(resolve, 5));
+            }
+          }
+          onStop() {}
+        }`,
+        options: { maxTaskFailures: 1 },
+      },
+    );
+    const failed = await site.start();
+    expect(await failureOf(failed.context.awaitTermination())).toMatchObject({
+      code: 'OUTPUT_FAILED',
+    });
+    site.write('mended', '');
+    const run = await site.open({ batches: 1, ...(comesBack ? {} : { gracefulStopTimeout: 100 }) });
+    const starting = run.context.start();
+    await run.event('engine-stopping');
+    if (comesBack) site.write('go', '');
+    await starting;
+    await run.context.awaitTermination();
+    expect(run.of('engine-stopping')).toMatchObject([{ reason: '1 batch is done' }]);
+    expect(run.of('engine-started')).toEqual([]);
+    expect(run.of('batch-completed')).toHaveLength(1);
+    await run.context.stop();
+  });
+
   it('a listener that throws is removed, and the others hear of it', async () => {
     let calls = 0;
     const run = await site.open({ checkpointDir: false });

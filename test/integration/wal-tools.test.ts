@@ -308,6 +308,7 @@ describe('with an engine', () => {
     await run.context.stop();
     const lost = run.of('blocks-lost').reduce((sum, { recordCount }) => sum + recordCount, 0);
     expect(lost).toBe(loss.recordCount);
+    for (const each of run.of('blocks-lost')) expect(each.droppedCount).toBe(each.recordCount);
     const [[, follows, last] = ['', null, 0]] = loss.blocks[0]?.positions ?? [];
     const saved = site.saved('out/n').map(Number);
     const [firstLost, highest] = [(follows ?? 0) + 1, Math.max(...saved)];

@@ -34,6 +34,8 @@ const ENTRIES = ['driver-log', 'driver-log-mirror', 'receiver-log-0', 'checkpoin
 export class PowerLost extends Error {}
 
 export class TwoCopies {
+  /** Of the next start. */
+  pipelineName = 'p';
   readonly disks: [MemoryDisk, MemoryDisk] = [new MemoryDisk(), new MemoryDisk()];
   readonly events: EngineEvent[] = [];
   readonly #random: Random;
@@ -66,7 +68,7 @@ export class TwoCopies {
     const events = new EventBus();
     events.subscribe((event) => this.events.push(event));
     const segments = { receiverSegmentBytes: SEGMENT_BYTES, driverSegmentBytes: SEGMENT_BYTES };
-    const options = resolveOptions({ module: { name: 'p', ...segments } });
+    const options = resolveOptions({ module: { name: this.pipelineName, ...segments } });
     const file = { directory: first.directory, path: 'LOCK', device: 0n, inode: 0n };
     const held = { whyLost: () => undefined, release: () => Promise.resolve() };
     const lock = { directory: first.directory, file, ...held };

@@ -14,6 +14,7 @@ import type { RunCall } from '../program.ts';
 import { ProgressMeter } from '../progress.ts';
 import { readRunFlags } from '../run-flags.ts';
 import type { RunFlags } from '../run-flags.ts';
+import { startNotice } from '../run-notices.ts';
 import { STOP_SIGNALS, StopRequest } from '../stop-request.ts';
 import { openTalk } from '../open-talk.ts';
 import type { Talk } from '../talk.ts';
@@ -113,8 +114,9 @@ class RunSession {
       onEvent: (event) => this.#hear(event, talk),
     });
     this.#options = context.options;
-    const { checkpointDir, batchIntervalMs } = context.options;
-    if (checkpointDir === false) talk.notice('warn', NO_CHECKPOINT);
+    const { batchIntervalMs } = context.options;
+    const notice = startNotice(context.options);
+    if (notice !== undefined) talk.notice('warn', notice);
     try {
       if (this.#stop.isMade) return;
       const onProgress = talk.progress.bind(talk);
@@ -180,8 +182,6 @@ class RunSession {
 /** A supervisor that is gone is noticed by the closed channel. */
 const ignoreGone = (): void => undefined;
 const HOW_TO_END = '; once more to stop at once';
-const NO_CHECKPOINT =
-  'no checkpoint directory: records do not survive this process, whatever was acknowledged';
 
 function talkOptions({ logLevel, isJson }: RunFlags) {
   return { level: logLevel, isJson };
