@@ -3,7 +3,8 @@
 
     python3 read_wal.py DIR        a checkpoint directory, or the directory of one log
 
-Prints every record as one line of JSON, the same lines as `millrace wal export DIR`. What the logs
+Prints every record as one line of JSON, the same values as `millrace wal export DIR`
+(which goes on behind a file that is bad as a whole; this ends the log there). What the logs
 themselves prove decides the exit code: 0 clean, 1 torn tail, 2 damage, 3 written by a newer version.
 Whether logs contradict each other is beyond it: that is `millrace wal verify`.
 """
@@ -82,35 +83,36 @@ def read_log(directory, name):
     for old, new in zip(segments, segments[1:]):
         if (new["seq"], new["previous crc"], new["log id"]) != (old["seq"] + 1, old["crc"], old["log id"]):
             raise Damaged(f"{new['path']} does not continue the segment before it")
-    expected, witnessed, is_torn = segments[0]["base"] if segments else 1, 0, False
+    expected, witnessed, hole, is_torn = 1, 0, None, False
     for index, segment in enumerate(segments):
         limit = min([later["base"] for later in segments[index + 1:]], default=1 << 53)
         witnessed = max(witnessed, min(segment["durable"], limit - 1))
         if segment["base"] >= limit:
             continue  # void: a later segment begins below it
-        expected, at = segment["base"], PAGE
+        expected, at, data = segment["base"], PAGE, segment["data"]
         while expected < limit:
             found = header_at(segment, at)
-            payload = segment["data"][at + HEADER:at + HEADER + found[3]] if found else b""
-            if not found or found[6] != expected or found[3] > PAYLOAD_MAX:
-                break
-            if len(payload) != found[3] or zlib.crc32(payload) != found[5]:
-                break
-            witnessed = max(witnessed, min(found[7], limit - 1))
-            print(json.dumps(view(name, segment, at, found, payload), ensure_ascii=False))
-            step = PAGE if found[1] & 1 else 8
-            at, expected = -(-(at + HEADER + found[3]) // step) * step, expected + 1
-        if expected < limit:  # the log ends here: what lies behind are witnesses, no content
-            data = segment["data"]
+            payload = data[at + HEADER:at + HEADER + found[3]] if found else b""
+            is_whole = found and found[6] == expected and found[3] <= PAYLOAD_MAX
+            if is_whole and len(payload) == found[3] and zlib.crc32(payload) == found[5]:
+                witnessed = max(witnessed, min(found[7], limit - 1))
+                print(json.dumps(view(name, segment, at, found, payload), ensure_ascii=False))
+                step = PAGE if found[1] & 1 else 8
+                at, expected = -(-(at + HEADER + found[3]) // step) * step, expected + 1
+                continue
+            # Not whole: go on at the next sound header, if there is one.
             mine = b"MR" + expected.to_bytes(8, "little")
-            touched = data[at + 2:at + 4] + data[at + 16:at + 24] == mine
-            behind = [h for h in (header_at(segment, b) for b in range(at + 8, len(data), 8)) if h]
-            witnessed = max([witnessed] + [min(h[7], limit - 1) for h in behind])
-            is_torn = touched or bool(behind) or limit < 1 << 53
-            witnessed = max([witnessed] + [later["durable"] for later in segments[index + 1:]])
-            break
-    if expected <= witnessed:
-        raise Damaged(f"{name}: record {expected} is not there, {witnessed} had been synced")
+            is_touched = data[at + 2:at + 4] + data[at + 16:at + 24] == mine
+            behind = ((h, b) for b in range(at + 8, len(data), 8) for h in [header_at(segment, b)] if h)
+            found, at = next(((h, b) for h, b in behind if expected < h[6] < limit), (None, at))
+            if found or is_touched or limit < 1 << 53:
+                hole, is_torn = hole or expected, True
+            if not found:
+                break
+            witnessed, expected = max(witnessed, min(found[7], limit - 1)), found[6]
+    missing = hole or expected
+    if missing <= witnessed:
+        raise Damaged(f"{name}: record {missing} is not there, {witnessed} had been synced")
     return 1 if is_torn else 0
 
 def view(name, segment, at, found, payload):

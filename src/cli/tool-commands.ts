@@ -7,6 +7,7 @@ import type { ExportCall, LsnRange } from './commands/wal-export.ts';
 import type { RepairCall } from './commands/wal-repair.ts';
 import type { VerifyCall } from './commands/wal-verify.ts';
 import type { DoctorCall } from './commands/doctor.ts';
+import { MillraceError } from '../core/errors.ts';
 import type { DropRange } from './wal/drop-range.ts';
 
 /** A tool and what it was called with. */
@@ -19,6 +20,8 @@ export type ToolCall =
 
 const DIR = 'checkpoint directory, or the directory of one log';
 const JSON_SUMMARY = 'answer as JSON, in the shape that docs/wal-tools.md describes';
+
+const RANGE_ALONE = '--log and --lsn choose records: give --records too';
 
 const READING_HELP = `
 Nothing is changed, and no lock is taken: it works beside a running engine, whose files may grow and
@@ -40,12 +43,14 @@ Examples:
 const REPAIR_HELP = `
 The directory itself is never changed: --output gets a repaired copy, on the device when this ends.
 
---torn does what a start does with a torn tail. --drop-range takes records out of a log, for which
-millrace wal verify has named the LSNs. Batches that needed them run without them, the engine says
-so at that batch (blocks-lost), and loss-….json in the copy names blocks and source positions. Of
-driver-log only records can be dropped that the newest checkpoint does not need any more.
+--torn does what a start does with a torn tail. --drop-range, once or several times, takes records
+out of logs; millrace wal verify names all places and prints the command. Batches that needed them
+run without them, the engine says so at that batch (blocks-lost), and loss-….json in the copy names
+blocks and source positions. Of driver-log only records can be dropped that the newest checkpoint
+does not need any more.
 
-Exit codes: 0 done, 2 more than that is damaged, 64 wrong use, 74 the disk failed, 75 an engine runs
+Exit codes: 0 done, 2 more than that is damaged, 64 wrong use, also --torn where nothing is torn,
+74 the disk failed, 75 an engine runs
 
 Examples:
   $ millrace wal repair --torn --output /var/lib/repaired /var/lib/wordcount
@@ -54,12 +59,26 @@ Examples:
 
 const EXPORT_HELP = `${READING_HELP}
 
+Records that cannot be read are told on standard error, and the export goes on behind them.
+
+Exit codes:
+  0  done; also when the log ends in a torn write
+  2  records in the range are damaged; all others were written
+  3  unreadable: no permission, or written by a newer version
+  64 wrong use
+
 Examples:
   $ millrace wal export /var/lib/wordcount --log receiver-log-0 --lsn 100..200
   $ millrace wal export /var/lib/wordcount --stream lines-0 | jq -c '.records[]'`;
 
+const INSPECT_HELP = `${READING_HELP}
+
+Exit codes: 0 done, 2 with --records: some of them are damaged, 3 unreadable: no permission, or
+written by a newer version, 64 wrong use`;
+
 const DOCTOR_HELP = `
-Writes a file of its own into the directory, and removes it again, also when interrupted.
+Writes a file of its own into the directory, and removes it again, also when interrupted. For a
+directory that does not exist yet the nearest one above it is measured.
 
 Exit codes: 0 fine, 1 it works and something is to be told, 64 wrong use, 74 the disk failed`;
 
@@ -87,10 +106,15 @@ function addInspect(wal: Command, run: Run): void {
     .option('--log <name>', 'with --records: only of this log')
     .option('--lsn <range>', 'with --records: only these, A..B, A.. or A', parseRange)
     .option('--json', JSON_SUMMARY)
-    .addHelpText('after', READING_HELP)
+    .addHelpText('after', INSPECT_HELP)
     .action((directory: string, given: Given) => {
       const isJson = given['json'] === true;
-      if (given['records'] !== true) return run({ tool: 'inspect', directory, isJson });
+      if (given['records'] !== true) {
+        if (given['log'] !== undefined || given['lsn'] !== undefined) {
+          throw new MillraceError('OPTIONS_INVALID', RANGE_ALONE);
+        }
+        return run({ tool: 'inspect', directory, isJson });
+      }
       const form = isJson ? 'json' : 'text';
       const range = { log: text(given['log']), lsn: given['lsn'] as LsnRange | undefined };
       const rest = { stream: undefined, output: undefined, withRecords: false };
@@ -115,7 +139,7 @@ function addRepair(wal: Command, run: Run): void {
     .argument('<DIR>', 'checkpoint directory')
     .requiredOption('--output <dir>', 'the copy; must not exist')
     .option('--torn', 'keep torn tails aside')
-    .option('--drop-range <log:A..B>', 'take these records out of a log', parseDrop)
+    .option('--drop-range <log:A..B>', 'take these records out of a log; repeatable', addDrop, [])
     .option('--accept-data-loss', 'needed with --drop-range')
     .option('--json', JSON_SUMMARY)
     .addHelpText('after', REPAIR_HELP)
@@ -125,7 +149,7 @@ function addRepair(wal: Command, run: Run): void {
         directory,
         output: String(given['output']),
         isTorn: given['torn'] === true,
-        drop: given['dropRange'] as DropRange | undefined,
+        drops: given['dropRange'] as readonly DropRange[],
         isLossAccepted: given['acceptDataLoss'] === true,
         isJson: given['json'] === true,
       }),
@@ -190,11 +214,17 @@ function parseRange(given: string): LsnRange {
   throw new InvalidArgumentError('Give LSNs as A..B, A.. or A, from 1 on.');
 }
 
+function addDrop(given: string, before: readonly DropRange[]): readonly DropRange[] {
+  return [...before, parseDrop(given)];
+}
+
 /** `receiver-log-0:17..19` */
 function parseDrop(given: string): DropRange {
-  const [, log = '', range = ''] = /^([^:]+):(.+)$/.exec(given) ?? [];
-  const { first, last } = parseRange(range);
-  if (log !== '' && Number.isFinite(last)) return { log, firstLsn: first, lastLsn: last };
+  const [, log, range] = /^([^:]+):(\d+(?:\.\.\d+)?)$/.exec(given) ?? [];
+  if (log !== undefined && range !== undefined) {
+    const { first, last } = parseRange(range);
+    return { log, firstLsn: first, lastLsn: last };
+  }
   throw new InvalidArgumentError('Give a log and its LSNs, such as receiver-log-0:17..19.');
 }
 

@@ -3,6 +3,7 @@
  * The log knows bytes and LSNs; the driver log and the checkpoint know which block a record is and
  * which source positions it covers. A person who has to decide what to do needs both.
  * @module */
+import { basename } from 'node:path';
 import type { PositionRange } from '../blocks/block-ref.ts';
 import { present } from '../core/assert.ts';
 import { MillraceError, toError } from '../core/errors.ts';
@@ -21,20 +22,66 @@ const BLOCKS_NAMED_MAX = 10;
 export interface Problem {
   readonly message: string;
   readonly details: ErrorDetails;
+  /** Records whose loss an operator can order, as far as the start has read. */
+  readonly range?: LostRange;
 }
 
-/** @throws {MillraceError} WAL_CORRUPT when there is a problem. Its message has them all, its
- * details are those of the first. */
-export function refuseProblems(problems: readonly Problem[]): void {
-  const [first] = problems;
-  if (first === undefined) return;
+export interface LostRange {
+  readonly log: string;
+  readonly firstLsn: number;
+  readonly lastLsn: number;
+}
+
+/** Refuses a start, with each problem for itself. */
+export class DamagedDirectory extends MillraceError {
+  readonly problems: readonly string[];
+  /** Each problem is a range of records that can be taken out of a log. */
+  readonly isOrderable: boolean;
+
+  constructor(message: string, problems: readonly Problem[]) {
+    const details = { ...problems[0]?.details, problemCount: problems.length };
+    super('WAL_CORRUPT', message, { details });
+    this.problems = problems.map((problem) => problem.message);
+    this.isOrderable = problems.every(({ range }) => range !== undefined);
+  }
+}
+
+/** @param directory the checkpoint directory.
+ * @throws {DamagedDirectory} when there is a problem. Its message has them all, its details are
+ *   those of the first. */
+export function refuseProblems(directory: string, problems: readonly Problem[]): void {
+  if (problems.length === 0) return;
   const list = problems.map(({ message }) => message).join('\n  ');
-  throw new MillraceError(
-    'WAL_CORRUPT',
+  throw new DamagedDirectory(
     `acknowledged data is damaged; nothing was changed:\n  ${list}\n` +
-      'Restore the files from a backup, or keep the directory and start with another one.',
-    { details: { ...first.details, problemCount: problems.length } },
+      'Restore the files from a backup, or keep the directory and start with another one.' +
+      giveUpAdvice(directory, problems),
+    problems,
   );
+}
+
+/** A start reads no further than the first bad place of a log; verify finds the others. */
+function giveUpAdvice(directory: string, problems: readonly Problem[]): string {
+  const ranges = problems.flatMap(({ range }) => range ?? []);
+  if (ranges.length < problems.length) return '';
+  return (
+    '\nOr give up what is lost, in a copy (millrace wal verify tells whether there is more):\n  ' +
+    dropCommand(ranges, directory)
+  );
+}
+
+/** The command that gives these records up; NEW is for the operator to choose. */
+export function dropCommand(ranges: readonly LostRange[], directory: string): string {
+  const drops = ranges.map(
+    ({ log, firstLsn, lastLsn }) => `--drop-range ${log}:${firstLsn}..${lastLsn}`,
+  );
+  const rest = ['--accept-data-loss', '--output NEW', quoted(directory)];
+  return ['millrace wal repair', ...drops, ...rest].join(' ');
+}
+
+/** As a shell takes it. */
+function quoted(path: string): string {
+  return /^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }
 
 /** @param lost blocks of this log that were not found in it, with what the driver knows of them. */
@@ -42,7 +89,13 @@ export function damagedLog(verdict: LogVerdict, lost: readonly LoggedBlock[]): P
   const { message, details } = damageError(verdict);
   const { firstLsn, lastLsn } = present(verdict.lost, 'what a damaged log has lost');
   const inRange = lost.filter(({ position: { lsn } }) => lsn >= firstLsn && lsn <= lastLsn);
-  return withBlocks({ message, details }, inRange);
+  const problem = withBlocks({ message, details }, inRange);
+  const kind = verdict.place?.kind;
+  const isInFile = kind === 'record' || kind === 'segment-short';
+  // Only a whole hole can be given up, also where nothing proves that its last records existed.
+  const last = verdict.place?.lastLsn ?? lastLsn;
+  if (!isInFile || last < firstLsn) return problem;
+  return { ...problem, range: { log: basename(verdict.directory), firstLsn, lastLsn: last } };
 }
 
 /** A log that is gone although unfinished batches need blocks of it. */

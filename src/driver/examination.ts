@@ -108,7 +108,7 @@ export async function examineDirectory(input: ExaminationInput): Promise<Examina
   const found = { driver, driverLogMirror, scans };
   const { driverLog, receiverLogs } = judgeAll({ input, state, checkpoint, ...found });
   input.onJudged?.([driverLog, ...receiverLogs]);
-  refuseProblems([
+  refuseProblems(input.directory, [
     ...driverProblems(driverLog, driver, checkpoint),
     ...scans.flatMap(({ problems }) => problems),
     ...receiverLogs.flatMap((log) => blockProblems(log, known)),
@@ -127,7 +127,7 @@ export async function examineDirectory(input: ExaminationInput): Promise<Examina
 
 /** A log that was copied here from elsewhere says nothing about the others, sound as it may be. */
 async function refuseForeignLogs(
-  { disk, manifest }: ExaminationInput,
+  { disk, directory, manifest }: ExaminationInput,
   logs: readonly PlacedLog[],
 ): Promise<void> {
   const logId = manifest?.logId;
@@ -138,7 +138,7 @@ async function refuseForeignLogs(
     const message = `${path} belongs to another checkpoint directory (log ${found}, not ${logId})`;
     foreign.push({ message, details: { directory: path, logId: found } });
   }
-  refuseProblems(foreign);
+  refuseProblems(directory, foreign);
 }
 
 /** Those in the checkpoint directory, and those that MANIFEST names elsewhere. */
@@ -157,7 +157,7 @@ async function placedLogs({
       missing.push({ message, details: { directory: path } });
     } else elsewhere.push({ name: log, path });
   }
-  refuseProblems(missing);
+  refuseProblems(directory, missing);
   return [...here, ...elsewhere];
 }
 
@@ -306,7 +306,12 @@ function driverProblems(
   checkpoint: CheckpointContent | undefined,
 ): readonly Problem[] {
   const missing = missingEvents(scan, checkpoint);
-  if (verdict.kind === 'damaged') return [damagedLog(verdict, []), ...missing];
+  if (verdict.kind === 'damaged') {
+    const { range, ...damaged } = damagedLog(verdict, []);
+    // An event that no checkpoint has says what became of blocks: nobody can give it up.
+    const isApplied = (range?.lastLsn ?? Infinity) <= (checkpoint?.appliedLsn ?? 0);
+    return [isApplied && range !== undefined ? { ...damaged, range } : damaged, ...missing];
+  }
   return missing.length > 0 || problem === undefined ? missing : [problem];
 }
 

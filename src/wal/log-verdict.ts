@@ -98,13 +98,18 @@ function describeDamage(scan: LogScan, durableThrough: Lsn): string {
   const { directory, lastLsn, end } = scan;
   const lost =
     lastLsn < durableThrough
-      ? `records ${lastLsn + 1} to ${durableThrough} had been synced and are not all there`
-      : `records after ${lastLsn} may be missing`;
+      ? describeLost(lostRecords(scan, durableThrough))
+      : `records after ${lastLsn} may be missing, or may never have existed`;
   const advice = 'restore the file, or order the loss explicitly; nothing was changed';
   if (end === undefined) {
     return `the log ${directory} has no segment, although ${lost}: ${advice}`;
   }
   return `${describePlace(end)}: ${lost}${describeResume(end)}; ${advice}`;
+}
+
+function describeLost({ firstLsn, lastLsn }: LostRecords): string {
+  if (firstLsn === lastLsn) return `record ${firstLsn} had been synced and cannot be read`;
+  return `records ${firstLsn} to ${lastLsn} had been synced and cannot all be read`;
 }
 
 function describePlace(end: LogEnd): string {

@@ -50,10 +50,10 @@ function summary(verified: string) {
   const { verdict, exitCode, logs } = JSON.parse(verified) as {
     verdict: string;
     exitCode: number;
-    logs: { message?: string; place?: { path?: string } }[];
+    logs: { message?: string; place?: { path?: string }; holes?: object[] }[];
   };
   const placed = logs.map((log) => {
-    const { message: _, place: at, ...rest } = log;
+    const { message: _, holes: __, place: at, ...rest } = log;
     if (at === undefined) return rest;
     const { kind, fromBytes, toBytes, resumesAtLsn } = at as Record<string, unknown>;
     return { ...rest, place: { kind, fromBytes, toBytes, resumesAtLsn } };

@@ -215,6 +215,7 @@ describe('a log that MANIFEST names elsewhere', () => {
     rmSync(elsewhere, { recursive: true });
     const gone = await wal('verify', directory);
     expect([gone.code, gone.out]).toEqual([2, expect.stringContaining('is its disk mounted?')]);
+    expect(gone.out).not.toMatch(new RegExp(`clean +${NAME}`));
   });
 
   it('is part of a repaired copy, and stays as it is', async () => {
@@ -340,10 +341,33 @@ describe('doctor', () => {
     expect(readdirSync(place.directory)).toEqual([]);
   });
 
-  it('refuses what is no directory', async () => {
-    expect((await place.run('doctor', 'nowhere')).code).toBe(64);
+  it('refuses what is no directory, and takes one that will be for the one above it', async () => {
+    writeFileSync(join(place.directory, 'file'), '');
+    expect((await place.run('doctor', 'file')).code).toBe(64);
+    expect((await place.run('doctor', 'file/below')).code).toBe(64);
+    const to = join('not', 'yet');
+    const { code, out } = await place.run('doctor', to, '--seconds', '0.1', '--json');
+    expect([0, 1]).toContain(code);
+    expect(JSON.parse(out)).toMatchObject({ directory: place.directory });
+    expect(readdirSync(place.directory)).toEqual(['file']);
     expect((await place.run('doctor', '.', '--seconds', 'x')).code).toBe(64);
   });
+});
+
+it('a log without one of its files is exported behind it, and nothing can be dropped', async () => {
+  const directory = home('recycled');
+  const path = join(directory, LOG, '0000000000000007.wal'); // records 19 to 21
+  const bytes = readFileSync(path);
+  for (const isGone of [false, true]) {
+    if (isGone) rmSync(path);
+    else writeFileSync(path, Buffer.concat([Buffer.alloc(64, 1), bytes.subarray(64)]));
+    const { code, out, err } = await wal('export', directory, '--log', LOG);
+    const lsns = [...out.matchAll(/"lsn":(\d+)/g)].map(([, lsn]) => Number(lsn));
+    expect([code, lsns]).toEqual([2, [16, 17, 18, 22, 23, 24, 25, 26]]);
+    expect(err).toContain(`records 19 to 21 cannot be read (${isGone ? 'a file' : 'the header'}`);
+    const verified = JSON.parse((await wal('verify', '--json', directory)).out) as object;
+    expect(verified).not.toHaveProperty('repair');
+  }
 });
 
 it('a segment that was cut off is damage, with the place', async () => {

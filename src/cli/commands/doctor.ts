@@ -1,7 +1,7 @@
 /** `millrace doctor`: what an acknowledgement is worth in a directory, and how fast it can be.
  * @module */
 import { stat, statfs } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { systemClock } from '../../core/clock.ts';
 import { MillraceError, toError } from '../../core/errors.ts';
 import { resolveOptions } from '../../core/options.ts';
@@ -26,8 +26,7 @@ export interface DoctorCall {
 /** @returns 0, or 1 when there is a warning.
  * @throws {MillraceError} OPTIONS_INVALID, DISK_FAILED, DISK_FULL. */
 export async function doctor(io: CliIo, call: DoctorCall): Promise<number> {
-  const directory = resolve(call.directory);
-  await requireDirectory(directory, call.directory);
+  const directory = await nearestDirectory(resolve(call.directory), call.directory);
   const facts = await gather(io, directory, call.seconds);
   const diagnosis = diagnose(facts);
   if (call.isJson) {
@@ -37,13 +36,17 @@ export async function doctor(io: CliIo, call: DoctorCall): Promise<number> {
   return diagnosis.warnings.length === 0 ? 0 : 1;
 }
 
-async function requireDirectory(directory: string, given: string): Promise<void> {
+/** Where the directory will be, when it does not exist yet: the first one above it that does. */
+async function nearestDirectory(directory: string, given: string): Promise<string> {
   const found = await stat(directory).catch((thrown: NodeJS.ErrnoException) => {
-    if (thrown.code === 'ENOENT') throw wrong(`there is no directory ${given}`);
+    if (thrown.code === 'ENOENT') return undefined;
+    if (thrown.code === 'ENOTDIR') throw wrong(`${given} lies in a file, not in a directory`);
     const message = `${given} cannot be looked at: ${toError(thrown).message}`;
     throw new MillraceError('DISK_FAILED', message, { cause: thrown });
   });
-  if (!found.isDirectory()) throw wrong(`${given} is a file, not a directory`);
+  if (found === undefined) return nearestDirectory(dirname(directory), given);
+  if (found.isDirectory()) return directory;
+  throw wrong(`${directory} is a file, not a directory`);
 }
 
 async function gather(io: CliIo, directory: string, seconds: number): Promise<DiskFacts> {

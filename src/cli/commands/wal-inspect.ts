@@ -1,8 +1,11 @@
 /** `millrace wal inspect`: what is in a directory, as a table for a person or as JSON. @module */
+import { basename } from 'node:path';
 import { msgpackCodec } from '../../serde/msgpack-codec.ts';
 import type { CliIo } from '../io.ts';
 import { inspectTarget } from '../wal/inspection.ts';
 import type { CheckpointView, Inspection, LogView, SegmentView } from '../wal/inspection.ts';
+import type { LogHole } from '../wal/log-hole.ts';
+import { placeText, spanText } from '../wal/log-hole.ts';
 import type { WalTarget } from '../wal/target.ts';
 import { bytesText, openForTool } from '../wal/tool.ts';
 
@@ -51,9 +54,21 @@ function logText(log: LogView): string[] {
   return [
     `${name}  ${records}${isClosed ? ', closed' : ''}${peer}`,
     ...log.segments.map(segmentText),
+    ...log.holes.map(holeLine),
     ...spares.map((file) => `  ${file}  spare`),
     ...tornTails.map((file) => `  ${file}  a torn tail, kept aside`),
   ];
+}
+
+function holeLine(hole: LogHole): string {
+  const { path, fromBytes, lastLsn, isFile } = hole;
+  const short = { ...hole, path: basename(path) };
+  const place = placeText(short);
+  if (lastLsn !== undefined) {
+    return `  ${spanText(hole)} cannot be read, ${place}: see millrace wal verify`;
+  }
+  const where = isFile ? `where ${place}` : `at byte ${fromBytes} of ${short.path}`;
+  return `  stops ${where}: see millrace wal verify`;
 }
 
 function segmentText(segment: SegmentView): string {

@@ -17,7 +17,7 @@ import { recogniseFileSystem } from '../../wal/file-system.ts';
 import { nodeDisk } from '../../wal/node-disk.ts';
 import { WriteAheadLog } from '../../wal/write-ahead-log.ts';
 import type { CliIo } from '../io.ts';
-import { dropRange, lossName } from '../wal/drop-range.ts';
+import { dropRanges, lossName } from '../wal/drop-range.ts';
 import type { DropRange, LossManifest } from '../wal/drop-range.ts';
 import { withHomeCopy } from '../wal/home-copy.ts';
 import { wrong } from '../wal/target.ts';
@@ -30,14 +30,15 @@ export interface RepairCall {
   readonly directory: string;
   readonly output: string;
   readonly isTorn: boolean;
-  readonly drop: DropRange | undefined;
+  /** None with `isTorn`. */
+  readonly drops: readonly DropRange[];
   readonly isLossAccepted: boolean;
   readonly isJson: boolean;
 }
 
 interface Repaired {
   readonly kept: readonly string[];
-  readonly loss?: LossManifest;
+  readonly losses: readonly LossManifest[];
 }
 
 /** @returns 0 when the new home is one that a start goes on with. */
@@ -49,14 +50,13 @@ export async function walRepair(io: CliIo, call: RepairCall): Promise<number> {
     const manifest = await readManifest({ disk, directory: target.directory });
     if (manifest === undefined) throw withoutManifest(target);
     if (call.isTorn && !(await isTorn(target))) {
-      io.err('millrace: nothing is torn here; no copy was made\n');
-      return 0;
+      throw wrong(`nothing is torn in ${target.directory}: it needs no repair; no copy was made`);
     }
-    let done: Repaired = { kept: [] };
+    let done: Repaired = { kept: [], losses: [] };
     const onBytes = bar.advance.bind(bar);
     const copy = { target, manifest, to: call.output, onBytes };
     await withHomeCopy(copy, async (directory, copied) => {
-      done = await repairCopy(directory, copied, call.drop);
+      done = await repairCopy(directory, copied, call.drops);
     });
     bar.close();
     tell(io, call, done);
@@ -71,16 +71,16 @@ const OTHER_QUARANTINE =
   'the copy has the logs that lay elsewhere in it: start it with another --quarantine than the ' +
   'original, whose logs there it would remove';
 
-function checkCall({ isTorn: torn, drop, isLossAccepted }: RepairCall): void {
-  if (torn === (drop !== undefined)) throw wrong('give either --torn or --drop-range');
-  if (drop === undefined || isLossAccepted) return;
+function checkCall({ isTorn: torn, drops, isLossAccepted }: RepairCall): void {
+  if (torn === drops.length > 0) throw wrong('give either --torn or --drop-range');
+  if (torn || isLossAccepted) return;
   throw wrong('--drop-range loses acknowledged records: say so with --accept-data-loss');
 }
 
-function requireRepairable(target: WalTarget, { drop }: RepairCall): void {
+function requireRepairable(target: WalTarget, { drops }: RepairCall): void {
   const { directory, kind, isRunning } = target;
   if (kind === 'log') throw wrong(`${directory} is one log: give the checkpoint directory`);
-  if (drop !== undefined) chooseLogs(target, drop.log);
+  for (const { log } of drops) chooseLogs(target, log);
   if (!isRunning) return;
   throw new MillraceError(
     'DIRECTORY_LOCKED',
@@ -105,11 +105,11 @@ async function isTorn(target: WalTarget): Promise<boolean> {
 async function repairCopy(
   directory: string,
   manifest: Manifest,
-  drop: DropRange | undefined,
+  drops: readonly DropRange[],
 ): Promise<Repaired> {
-  if (drop === undefined) return keepTails(directory, manifest);
+  if (drops.length === 0) return keepTails(directory, manifest);
   const input = { disk: nodeDisk, directory, manifest, codec: msgpackCodec };
-  return { kept: [], loss: await dropRange(input, drop) };
+  return { kept: [], losses: await dropRanges(input, drops) };
 }
 
 /** What a start does before it receives anything: recovery, on the copy. */
@@ -141,7 +141,7 @@ async function keepTails(directory: string, manifest: Manifest): Promise<Repaire
     const baseLsn = nextLsn.get(name);
     if (verdict.kind === 'torn' && baseLsn !== undefined) await goOn(input, of, baseLsn);
   }
-  return { kept: tornTails };
+  return { kept: tornTails, losses: [] };
 }
 
 /** Ends a torn receiver log where its next opening would: with a new segment behind the tear. */
@@ -158,16 +158,16 @@ async function goOn(input: RecoveryInput, directory: string, baseLsn: Lsn): Prom
 function tell(
   io: CliIo,
   { directory, output, isJson }: RepairCall,
-  { kept, loss }: Repaired,
+  { kept, losses }: Repaired,
 ): void {
   if (isJson) {
     const result = { format: 'millrace-wal-repair', version: 1, directory, output };
-    io.out(`${JSON.stringify({ ...result, kept, loss: loss ?? null })}\n`);
+    io.out(`${JSON.stringify({ ...result, kept, loss: losses[0] ?? null, losses })}\n`);
     return;
   }
   const lines = [`${output} is a repaired copy; ${directory} was not changed.`];
   for (const path of kept) lines.push(`A torn tail is kept in ${path}.`);
-  if (loss !== undefined) {
+  for (const loss of losses) {
     const { blocks, recordCount, batches } = loss;
     lines.push(
       `Lost: ${blocks.length} blocks with ${recordCount} records that were not processed yet, ` +

@@ -1,6 +1,7 @@
 /** `millrace wal verify`: from a directory to a verdict, told for a person or as JSON. @module */
 import { msgpackCodec } from '../../serde/msgpack-codec.ts';
 import type { CliIo } from '../io.ts';
+import { placeText, spanText } from '../wal/log-hole.ts';
 import { openForTool } from '../wal/tool.ts';
 import { OUTCOME_EXIT_CODES, verifyTarget } from '../wal/verification.ts';
 import type { LogReport, Verification } from '../wal/verification.ts';
@@ -30,22 +31,30 @@ export async function walVerify(io: CliIo, call: VerifyCall): Promise<number> {
   }
 }
 
-function lines({ logs, problems, warnings, decodedCount }: Verification): string[] {
+function lines({ logs, problems, warnings, decodedCount, repair }: Verification): string[] {
   return [
-    ...logs.map((log) => logLine(log, problems.length > 0)),
+    ...logs.flatMap((log) => [logLine(log, problems.length > 0), ...holeLines(log)]),
     ...problems.map((problem) => `problem     ${problem}`),
     ...warnings.map((warning) => `note        ${warning}`),
     ...(decodedCount === undefined ? [] : [`decoded     ${decodedCount} payloads`]),
+    ...(repair === undefined ? [] : ['To give up what is lost, in a copy:', `  ${repair}`]),
   ];
+}
+
+/** Each place, where there are several. */
+function holeLines({ holes = [] }: LogReport): string[] {
+  if (holes.length < 2) return [];
+  return holes.map((hole) => `            ${spanText(hole)}: ${placeText(hole)}`);
 }
 
 /** @param isToldBelow problems follow, which say the same of a damaged log, and more. */
 function logLine(log: LogReport, isToldBelow: boolean): string {
-  const { name, verdict, message, firstLsn, lastLsn, lost } = log;
+  const { name, verdict, message, firstLsn, lastLsn, lost, holes = [] } = log;
   const lead = verdict.padEnd(12);
   if (verdict === 'damaged' && isToldBelow) {
-    if (lost === undefined) return `${lead}${name}`;
-    return `${lead}${name}: records ${lost.firstLsn} to ${lost.lastLsn} cannot be read`;
+    if (lost === undefined) return `${lead}${name}: ${message}`;
+    if (holes.length > 1) return `${lead}${name}: ${holes.length} places cannot be read`;
+    return `${lead}${name}: ${spanText(lost)} cannot be read`;
   }
   if (verdict !== 'clean') return `${lead}${name}: ${message}`;
   const isEmpty = firstLsn === undefined || lastLsn === undefined || lastLsn < firstLsn;

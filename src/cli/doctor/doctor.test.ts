@@ -1,6 +1,6 @@
 /** @module */
 import { describe, expect, it } from 'vitest';
-import { chooseMount, parseMountInfo } from './mount.ts';
+import { chooseMount, isVirtual, parseMountInfo } from './mount.ts';
 import { diagnose } from './promise.ts';
 import type { DiskFacts } from './promise.ts';
 import { summary } from './sync-probe.ts';
@@ -25,6 +25,11 @@ describe('a mount', () => {
     expect(chooseMount(MOUNTS, '/tmpx', '254:0')?.mountPoint).toBe('/');
     expect(chooseMount(MOUNTS, '/mnt/a b/c', '9:9')?.type).toBe('xfs');
   });
+});
+
+it('a virtual device is known by its name, because its flags say nothing', () => {
+  const names = ['vda', 'vda1', 'xvdb', 'nbd0', 'loop3', 'sda', 'nvme0n1', 'dm-0'];
+  expect(names.filter(isVirtual)).toEqual(['vda', 'vda1', 'xvdb', 'nbd0', 'loop3']);
 });
 
 function facts(given: Partial<DiskFacts>): DiskFacts {

@@ -20,8 +20,12 @@ export interface BlockDevice {
   readonly writeCache?: string;
   /** Whether it can write one request past its cache. */
   readonly hasFua?: boolean;
+  /** Absent of a virtual device: what is under it, its flag does not tell. */
   readonly isRotational?: boolean;
 }
+
+/** virtio, Xen, network and loop devices. */
+const VIRTUAL = /^(?:vd|xvd|nbd|rbd|loop)/;
 
 /** @returns `undefined` where the kernel does not tell. */
 export async function findMount(directory: string): Promise<Mount | undefined> {
@@ -67,15 +71,22 @@ export async function findDevice(mount: Mount): Promise<BlockDevice | undefined>
     const writeCache = await readText(join(place, 'queue/write_cache'));
     if (writeCache === undefined) continue;
     const fua = await readText(join(place, 'queue/fua'));
-    const rotational = await readText(join(place, 'queue/rotational'));
+    const name = place.slice(place.lastIndexOf('/') + 1);
+    const rotational = isVirtual(name)
+      ? undefined
+      : await readText(join(place, 'queue/rotational'));
     return {
-      name: place.slice(place.lastIndexOf('/') + 1),
+      name,
       writeCache: writeCache.trim(),
       ...(fua === undefined ? {} : { hasFua: fua.trim() === '1' }),
       ...(rotational === undefined ? {} : { isRotational: rotational.trim() === '1' }),
     };
   }
   return { name: node.slice(node.lastIndexOf('/') + 1) };
+}
+
+export function isVirtual(name: string): boolean {
+  return VIRTUAL.test(name);
 }
 
 function isWithin(path: string, mountPoint: string): boolean {

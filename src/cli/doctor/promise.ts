@@ -107,7 +107,6 @@ function adviceFor({ kind, device, supportsDirect, timings, mount }: DiskFacts):
     `a sync takes ${p50Ms} ms, which each acknowledgement waits for: put more records into one ` +
       'request',
   );
-  // Virtual disks call themselves rotating too; their syncs are short.
   if (device?.isRotational === true) {
     advice.push('a rotating disk: a longer block interval makes larger groups (--block-interval)');
   }

@@ -1,4 +1,4 @@
-/** Takes a range of records out of one log of a copied home, and tells the tracker what is gone.
+/** Takes ranges of records out of logs of a copied home, and tells the tracker what is gone.
  *
  * A receiver log: the blocks of the range stay in their batches and queues, without a place in the
  * log. That is how the engine knows a block that was only ever in the memory of a dead process: it
@@ -20,6 +20,7 @@ import { blockKey } from '../../core/ids.ts';
 import type { Lsn } from '../../core/ids.ts';
 import { decodeCheckpoint, encodeCheckpoint } from '../../driver/checkpoint-content.ts';
 import type { CheckpointContent } from '../../driver/checkpoint-content.ts';
+import { DamagedDirectory } from '../../driver/examination-damage.ts';
 import { examineDirectory } from '../../driver/examination.ts';
 import type { Examination } from '../../driver/examination.ts';
 import type { TrackedBatch, TrackerState } from '../../driver/tracker-state.ts';
@@ -68,33 +69,81 @@ export interface DropInput {
 const DRIVER_LOG = 'driver-log';
 const SOURCE_IDS_MAX_DEFAULT = 1_000_000;
 
-/** @throws {MillraceError} OPTIONS_INVALID when the range does not fit; WAL_CORRUPT when more than
- *   it is damaged. */
-export async function dropRange(input: DropInput, range: DropRange): Promise<LossManifest> {
+/** @param ranges any order; those that meet or overlap are taken as one.
+ * @returns one manifest a range.
+ * @throws {MillraceError} OPTIONS_INVALID when a range does not fit; WAL_CORRUPT when more than
+ *   they is damaged. */
+export async function dropRanges(
+  input: DropInput,
+  given: readonly DropRange[],
+): Promise<readonly LossManifest[]> {
   const { disk, directory, codec, manifest } = input;
+  const ranges = mergeRanges(given);
   const store = await CheckpointStore.open({ disk, directory: join(directory, 'checkpoints') });
   const newest = await newestCheckpoint(store, codec);
-  if (range.log === DRIVER_LOG) requireApplied(range, newest);
-  await fillSegments(input, range);
+  for (const range of ranges) {
+    if (range.log === DRIVER_LOG) requireApplied(range, newest);
+    await fillSegments(input, range);
+  }
   const sourceIdsMax = idsMax(newest);
   const place = { disk, directory, manifest, store, codec, events: new EventBus() };
-  const isGivenUp = (position: LogPosition): boolean => isIn(range, position);
-  const examination = await examineDirectory({ ...place, sourceIdsMax, isGivenUp });
-  const { state, lost } = withoutBlocks(examination.state, range);
+  const isGivenUp = (position: LogPosition): boolean =>
+    ranges.some((range) => isIn(range, position));
+  const examination = await examineDirectory({ ...place, sourceIdsMax, isGivenUp }).catch(notAll);
+  let { state } = examination;
+  const losses: LossManifest[] = [];
+  for (const range of ranges) {
+    const without = withoutBlocks(state, range);
+    ({ state } = without);
+    losses.push(lossOf(manifest.logId, range, without.lost));
+  }
   await writeCheckpoint(input, store, { examination, state });
+  for (const loss of losses) {
+    const text = Buffer.from(`${JSON.stringify(loss, undefined, 2)}\n`);
+    await replaceFile({ disk, directory, name: lossName(loss) }, [text]);
+  }
+  return losses;
+}
+
+/** @throws the damage that was not ordered to be dropped; its advice is for a start. */
+function notAll(error: unknown): never {
+  if (!(error instanceof DamagedDirectory)) throw error;
+  throw new MillraceError(
+    'WAL_CORRUPT',
+    `more is damaged than was ordered to be dropped: ${error.problems.join('\n  ')}\n` +
+      'millrace wal verify names all places, and the command for them',
+    { details: error.details },
+  );
+}
+
+function lossOf(logId: string, range: DropRange, lost: readonly LostBlock[]): LossManifest {
   const batches = lost.flatMap(({ batchTimeMs }) => (batchTimeMs === undefined ? [] : batchTimeMs));
-  const loss: LossManifest = {
+  return {
     format: 'millrace-loss',
     version: 1,
-    logId: manifest.logId,
+    logId,
     ...range,
     recordCount: lost.reduce((sum, { recordCount }) => sum + recordCount, 0),
     batches: [...new Set(batches)].toSorted((a, b) => a - b),
     blocks: lost,
   };
-  const text = Buffer.from(`${JSON.stringify(loss, undefined, 2)}\n`);
-  await replaceFile({ disk, directory, name: lossName(range) }, [text]);
-  return loss;
+}
+
+/** By log and LSN: a place can be filled only when everything in front of it is whole. */
+function mergeRanges(given: readonly DropRange[]): readonly DropRange[] {
+  const sorted = given.toSorted(
+    (a, b) => Number(a.log > b.log) - Number(a.log < b.log) || a.firstLsn - b.firstLsn,
+  );
+  const merged: DropRange[] = [];
+  for (const range of sorted) {
+    const last = merged.at(-1);
+    if (last === undefined || last.log !== range.log || range.firstLsn > last.lastLsn + 1) {
+      merged.push(range);
+    } else {
+      merged[merged.length - 1] = { ...last, lastLsn: Math.max(last.lastLsn, range.lastLsn) };
+    }
+  }
+  return merged;
 }
 
 /** `loss-receiver-log-0-17-19.json` */

@@ -46,8 +46,18 @@ export async function withHomeCopy(
     if ((await readManifest(place)) === undefined) await writeManifest(place, copied);
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
-    throw asDiskError(error, directory);
+    throw asDiskError(asFoundIn(target, directory, error), directory);
   }
+}
+
+/** The copy is gone when its error is read: what is bad in it lies in the original. */
+function asFoundIn({ directory: from, elsewhere }: WalTarget, to: string, error: unknown): unknown {
+  if (!(error instanceof MillraceError)) return error;
+  if (error.code === 'DISK_FAILED' || error.code === 'DISK_FULL') return error;
+  let { message } = error;
+  for (const [log, place] of elsewhere) message = message.replaceAll(join(to, log), place);
+  message = message.replaceAll(to, from);
+  return new MillraceError(error.code, message, { cause: error.cause, details: error.details });
 }
 
 function manifestIn(directory: string, manifest: Manifest): Manifest {

@@ -9,6 +9,7 @@ import { MillraceError, toError } from '../../core/errors.ts';
 import { decodeCheckpoint } from '../../driver/checkpoint-content.ts';
 import type { Codec } from '../../serde/codec.ts';
 import type { Disk } from '../../wal/disk.ts';
+import type { LogHole } from './log-hole.ts';
 import { tourLog } from './log-tour.ts';
 import type { TouredSegment } from './log-tour.ts';
 import { RECORD_TYPES } from '../../wal/record-header.ts';
@@ -47,6 +48,8 @@ export interface LogView {
   /** Highest LSN of the peer log that this one witnesses. */
   readonly peerLsn: number;
   readonly isClosed: boolean;
+  /** What cannot be read: damage, or the end of a torn write. Which of them, verify tells. */
+  readonly holes: readonly LogHole[];
   readonly segments: readonly SegmentView[];
   readonly spares: readonly string[];
   /** Kept torn tails. */
@@ -92,7 +95,7 @@ export async function inspectTarget(input: InspectionInput): Promise<Inspection>
   const { disk, target, codec } = input;
   const logs: LogView[] = [];
   for (const name of target.logs) {
-    logs.push(await inspectLog(disk, logDirectory(target, name), name));
+    logs.push(await inspectLog(disk, target, name));
   }
   if (target.kind === 'log') return { logs, checkpoints: [] };
   const manifest = await inspectManifest(disk, target.directory);
@@ -108,11 +111,13 @@ async function inspectManifest(disk: Disk, directory: string) {
   }
 }
 
-async function inspectLog(disk: Disk, directory: string, name: string): Promise<LogView> {
+async function inspectLog(disk: Disk, target: WalTarget, name: string): Promise<LogView> {
+  const directory = logDirectory(target, name);
   let lastType: number | undefined;
   let peerLsn = 0;
   const durable = new Map<number, number>();
   const tour = await tourLog(disk, directory, {
+    isRunning: target.isRunning,
     visit: (record, payload) => {
       lastType = record.type;
       durable.set(record.segmentSeq, record.durableLsn);
@@ -122,7 +127,9 @@ async function inspectLog(disk: Disk, directory: string, name: string): Promise<
   });
   const { segments, spares } = await listLog(disk, directory);
   const toured = new Map(tour.segments.map((each) => [each.segment.path, each]));
-  const limits = new Map(tour.live.segments.map((each) => [each.path, each.lastLsnMax]));
+  const limits = new Map(
+    [...tour.live.segments, ...tour.live.behind].map((each) => [each.path, each.lastLsnMax]),
+  );
   const names = (await disk.list(directory)) ?? [];
   return {
     name,
@@ -132,6 +139,7 @@ async function inspectLog(disk: Disk, directory: string, name: string): Promise<
     lastLsn: tour.nextLsn - 1,
     peerLsn,
     isClosed: lastType === RECORD_TYPES.closed,
+    holes: tour.holes,
     segments: segments.map((each) => {
       const view = viewSegment(each, toured.get(each.path), limits);
       const { durableLsn } = view;

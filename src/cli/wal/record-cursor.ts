@@ -39,6 +39,13 @@ export class RecordCursor {
     return this.#walk.isTouched;
   }
 
+  /** Goes on behind a place that cannot be read, at the header of record `lsn`. */
+  resume(lsn: Lsn, offsetBytes: number): void {
+    this.#walk.expectedLsn = lsn;
+    this.#walk.offsetBytes = offsetBytes;
+    this.#walk.isTouched = false;
+  }
+
   /** @returns `undefined` at the first record that is not whole: the cursor stays there.
    * @throws {MillraceError} FORMAT_UNKNOWN for a sound record of an unknown kind. */
   async next(): Promise<CursorRecord | undefined> {

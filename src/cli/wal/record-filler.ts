@@ -12,13 +12,12 @@ import type { Lsn } from '../../core/ids.ts';
 import { crc32 } from '../../serde/crc32.ts';
 import type { Disk, DiskFile } from '../../wal/disk.ts';
 import type { LiveSegment } from '../../wal/live-segments.ts';
+import { findHeader } from './log-hole.ts';
 import { RecordCursor } from './record-cursor.ts';
 import {
   PAYLOAD_BYTES_MAX,
-  RECORD_ALIGN_BYTES,
   RECORD_HEADER_BYTES,
   RECORD_TYPES,
-  decodeRecordHeader,
   encodeRecordHeader,
   headerSeed,
 } from '../../wal/record-header.ts';
@@ -79,31 +78,14 @@ async function endOf(
 ): Promise<number> {
   const { lastLsnMax, header } = segment;
   if (span.lastLsn >= lastLsnMax) return header.segmentBytes;
-  const found = await findBehind(segment, reader, { span, fromBytes });
+  // Those in the span may be sound or not.
+  const found = await findHeader(segment, reader, { fromBytes, afterLsn: span.lastLsn });
   if (found?.lsn === span.lastLsn + 1) return found.offsetBytes;
   if (found !== undefined) {
     throw notEnough(segment, `the next whole record is ${found.lsn}: end with ${found.lsn - 1}`);
   }
   if (!Number.isFinite(lastLsnMax)) return header.segmentBytes;
   throw notEnough(segment, `nothing behind it is whole: end with ${lastLsnMax}`);
-}
-
-/** The first sound header above the span. Those in the span may be sound or not. */
-async function findBehind(
-  { header: { salt } }: LiveSegment,
-  reader: SegmentReader,
-  { span, fromBytes }: { readonly span: LsnSpan; readonly fromBytes: number },
-): Promise<{ readonly lsn: Lsn; readonly offsetBytes: number } | undefined> {
-  let at = fromBytes;
-  while (await reader.moveTo(at, RECORD_HEADER_BYTES)) {
-    const { bytes, startBytes, endBytes } = reader;
-    for (; at + RECORD_HEADER_BYTES <= endBytes; at += RECORD_ALIGN_BYTES) {
-      const found = decodeRecordHeader(bytes, at - startBytes, headerSeed(salt, at));
-      if (found === undefined || found === 'unknown' || found.lsn <= span.lastLsn) continue;
-      return { lsn: found.lsn, offsetBytes: at };
-    }
-  }
-  return undefined;
 }
 
 /** The bytes of a whole span; what is left of its place behind the last filler are zeros. */

@@ -3,6 +3,7 @@
 import type { Codec } from '../../serde/codec.ts';
 import { formatJson } from '../../sinks/json-format.ts';
 import type { Disk } from '../../wal/disk.ts';
+import { placeText, spanText } from './log-hole.ts';
 import { tourLog } from './log-tour.ts';
 import type { LogTour, TourRange } from './log-tour.ts';
 import type { ExportSink } from './export-sink.ts';
@@ -29,30 +30,63 @@ export interface RecordQuery extends TourRange {
 /** Thrown to end a tour whose reader has gone. */
 class ReaderGone extends Error {}
 
-/** @returns what there is to say beside the data. */
-export async function writeRecords(query: RecordQuery, sink: ExportSink): Promise<string[]> {
+/** What there is to say beside the data. */
+export interface WrittenRecords {
+  readonly notes: readonly string[];
+  /** Of what cannot be read, by log. */
+  readonly holeNotes: ReadonlyMap<string, readonly string[]>;
+  /** Logs in which a hole is damage by what the log itself says. */
+  readonly damaged: readonly string[];
+}
+
+export async function writeRecords(query: RecordQuery, sink: ExportSink): Promise<WrittenRecords> {
   const notes: string[] = [];
+  const holeNotes = new Map<string, readonly string[]>();
+  const damaged: string[] = [];
+  const streams = new Set<string>();
   try {
-    for (const log of query.logs) notes.push(...(await writeLog(query, log, sink)));
+    for (const log of query.logs) {
+      const tour = await writeLog(query, log, { sink, streams });
+      const { missedCount, holes, durableLsn, live } = tour;
+      if (missedCount > 0) {
+        notes.push(`${log}: an engine recycled ${missedCount} records before they were read`);
+      }
+      const ofLog = holeNotesOf(log, tour);
+      if (ofLog.length > 0) holeNotes.set(log, ofLog);
+      const isProven = holes.some(({ firstLsn }) => firstLsn <= durableLsn);
+      if (isProven || live.break !== undefined) damaged.push(log);
+    }
+    notes.push(...streamNotes(query, streams));
   } catch (error) {
     if (!(error instanceof ReaderGone)) throw error;
   }
-  return notes;
+  return { notes, holeNotes, damaged };
 }
 
-async function writeLog(query: RecordQuery, log: string, sink: ExportSink): Promise<string[]> {
+interface Writing {
+  readonly sink: ExportSink;
+  /** Inputs whose blocks were seen. */
+  readonly streams: Set<string>;
+}
+
+async function writeLog(
+  query: RecordQuery,
+  log: string,
+  { sink, streams }: Writing,
+): Promise<LogTour> {
   const { disk, target, codec, stream, withRecords, form, fromLsn, toLsn } = query;
-  const tour = await tourLog(disk, logDirectory(target, log), {
+  return tourLog(disk, logDirectory(target, log), {
     ...(fromLsn === undefined ? {} : { fromLsn }),
     ...(toLsn === undefined ? {} : { toLsn }),
+    isRunning: target.isRunning,
     visit: async (record, payload) => {
       const view = viewRecord(record, payload, { log, codec, withRecords });
+      if (view.block !== undefined) streams.add(view.block.stream);
       if (stream !== undefined && view.block?.stream !== stream) return;
       const chunk = form === 'raw' ? frame(view, payload) : lineOf(view, form);
       if (chunk.length > 0 && !(await sink.write(chunk))) throw new ReaderGone();
     },
   });
-  return notesOn(log, tour, toLsn ?? Infinity);
 }
 
 function lineOf(view: RecordView, form: 'json' | 'text'): string {
@@ -95,18 +129,20 @@ function contentText({ type, block, event, peerLsn, undecodable, records }: Reco
   return `${kind ?? 'event'} ${formatJson(Array.isArray(event) ? event[2] : event)}`;
 }
 
-function notesOn(log: string, tour: LogTour, toLsn: number): string[] {
-  const notes: string[] = [];
-  if (tour.missedCount > 0) {
-    notes.push(`${log}: an engine recycled ${tour.missedCount} records before they were read`);
-  }
-  const last = tour.segments.at(-1);
-  const isCut =
-    last !== undefined && last.end.expectedLsn <= Math.min(last.segment.lastLsnMax, toLsn);
-  const hasMore = tour.live.break !== undefined || last?.segment !== tour.live.segments.at(-1);
-  if ((isCut && (hasMore || last.end.isTouched)) || tour.live.break !== undefined) {
-    const place = `${last?.segment.path ?? log}, byte ${last?.end.offsetBytes ?? 0}`;
-    notes.push(`${log}: record ${tour.nextLsn} is not whole (${place}); see millrace wal verify`);
-  }
-  return notes;
+function holeNotesOf(log: string, { holes, live }: LogTour): string[] {
+  const notes = holes.map((hole) => {
+    const { lastLsn } = hole;
+    const lost = `${spanText(hole)} cannot be read (${placeText(hole)})`;
+    const resumes = lastLsn === undefined ? '' : `; readable again from record ${lastLsn + 1}`;
+    return `${log}: ${lost}${resumes}; see millrace wal verify`;
+  });
+  if (live.break === undefined || holes.some(({ isFile }) => isFile)) return notes;
+  return [...notes, `${log}: ${live.break.path} is not sound; see millrace wal verify`];
+}
+
+/** An input that nobody knows is more likely a slip than a wish. */
+function streamNotes({ stream }: RecordQuery, streams: ReadonlySet<string>): string[] {
+  if (stream === undefined || streams.has(stream)) return [];
+  const others = streams.size === 0 ? '' : `; there are blocks of ${[...streams].join(', ')}`;
+  return [`no block of the input ${stream} was found${others}`];
 }

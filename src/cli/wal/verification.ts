@@ -11,6 +11,7 @@ import { readManifest } from '../../checkpoint/manifest.ts';
 import { MillraceError } from '../../core/errors.ts';
 import { EventBus } from '../../core/events.ts';
 import type { Lsn } from '../../core/ids.ts';
+import { DamagedDirectory, dropCommand } from '../../driver/examination-damage.ts';
 import { examineDirectory } from '../../driver/examination.ts';
 import type { ExaminedLog } from '../../driver/examination.ts';
 import { refuseLostManifest } from '../../driver/home-directory.ts';
@@ -18,7 +19,8 @@ import type { Codec } from '../../serde/codec.ts';
 import type { Disk } from '../../wal/disk.ts';
 import { scanLog } from '../../wal/log-scan.ts';
 import type { LogEnd, LogScan } from '../../wal/log-scan.ts';
-import { isGone } from './log-tour.ts';
+import type { LogHole } from './log-hole.ts';
+import { isGone, tourLog } from './log-tour.ts';
 import { judgeLog } from '../../wal/log-verdict.ts';
 import type { LogVerdict } from '../../wal/log-verdict.ts';
 import { DeepCheck } from './deep-check.ts';
@@ -50,6 +52,9 @@ export interface LogReport {
   readonly place?: LogEnd;
   /** Of a damaged log: the records that had been synced and cannot be read. */
   readonly lost?: { readonly firstLsn: Lsn; readonly lastLsn: Lsn };
+  /** Of a damaged log: every place that cannot be read, where records can be read again behind
+   * it. `lost` is in the first one. */
+  readonly holes?: readonly LogHole[];
 }
 
 export interface Verification {
@@ -58,6 +63,8 @@ export interface Verification {
   /** What is wrong beside the verdicts of the logs. */
   readonly problems: readonly string[];
   readonly warnings: readonly string[];
+  /** The command that gives up all that is lost, where that can be ordered. */
+  readonly repair?: string;
   /** Payloads that were decoded; absent without `isDeep`. */
   readonly decodedCount?: number;
 }
@@ -95,6 +102,45 @@ export async function verifyTarget(input: VerificationInput): Promise<Verificati
     if (look === LOOKS_MAX) return conclude(withoutUnconfirmed(found));
     before = bad;
   }
+}
+
+/** A start stops at the first bad place of a log; who decides what to give up needs all. */
+async function withHoles(
+  input: VerificationInput,
+  logs: readonly LogReport[],
+): Promise<readonly LogReport[]> {
+  const whole: LogReport[] = [];
+  for (const log of logs) whole.push(await withHolesOf(input, log));
+  return whole;
+}
+
+async function withHolesOf(
+  { disk, target }: VerificationInput,
+  log: LogReport,
+): Promise<LogReport> {
+  const { name, verdict, lost, durableThrough = 0 } = log;
+  if (verdict !== 'damaged' || lost === undefined) return log;
+  const { isRunning } = target;
+  const tour = await tourLog(disk, logDirectory(target, name), { isRunning }).catch(findingOf);
+  if ('outcome' in tour) return log; // behind the first place it cannot be read at all
+  const provenLsn = Math.max(durableThrough, tour.durableLsn, lost.lastLsn);
+  // What nothing proves synced is the end of a torn write: a start keeps that aside.
+  const holes = tour.holes.filter(({ firstLsn }) => firstLsn <= provenLsn);
+  const known = holes.map((hole) => ({ ...hole, lastLsn: hole.lastLsn ?? provenLsn }));
+  return { ...log, holes: known };
+}
+
+/** @returns `undefined` when the loss of a file cannot be ordered. */
+function repairCommand({ directory }: WalTarget, logs: readonly LogReport[]): string | undefined {
+  const bad = logs.filter(({ verdict }) => verdict === 'damaged' || verdict === 'unreadable');
+  const isOrderable = bad.every(
+    ({ holes = [] }) => holes.length > 0 && !holes.some(({ isFile }) => isFile),
+  );
+  if (bad.length === 0 || !isOrderable) return undefined;
+  const ranges = bad.flatMap(({ name, holes = [] }) =>
+    holes.map(({ firstLsn, lastLsn = firstLsn }) => ({ log: name, firstLsn, lastLsn })),
+  );
+  return dropCommand(ranges, directory);
 }
 
 async function lookAt(input: VerificationInput): Promise<Look> {
@@ -136,15 +182,21 @@ async function lookAtHome(input: VerificationInput, deep: DeepCheck | undefined)
   } catch (error) {
     const { message, outcome } = findingOf(error);
     const logs = judged.length === 0 ? await judgeEachAlone(input) : reportsOf(judged);
-    return { logs, problems: [message], warnings, outcome };
+    if (!(error instanceof DamagedDirectory))
+      return { logs, problems: [message], warnings, outcome };
+    const { problems, isOrderable } = error;
+    const whole = await withHoles(input, logs);
+    const repair = isOrderable ? repairCommand(target, whole) : undefined;
+    const found = { logs: whole, problems, warnings, outcome };
+    return repair === undefined ? found : { ...found, repair };
   }
 }
 
 async function lookAtLog(input: VerificationInput, deep: DeepCheck | undefined): Promise<Look> {
   const [name = ''] = input.target.logs;
   const warnings = ['one log alone: what the others of its home witness is not known here'];
-  const log = await judgeAlone(input, name, deep);
-  return { logs: [log], problems: [], warnings, outcome: 'clean' };
+  const logs = await withHoles(input, [await judgeAlone(input, name, deep)]);
+  return { logs, problems: [], warnings, outcome: 'clean' };
 }
 
 function reportsOf(judged: readonly ExaminedLog[]): readonly LogReport[] {
@@ -164,6 +216,10 @@ async function judgeAlone(
   deep?: DeepCheck,
 ): Promise<LogReport> {
   try {
+    const elsewhere = target.elsewhere.get(name);
+    if (elsewhere !== undefined && (await disk.list(elsewhere)) === undefined) {
+      return { name, verdict: 'damaged', message: `its directory ${elsewhere} is missing` };
+    }
     const scan = await scanLog(disk, logDirectory(target, name), (record, payload) => {
       deep?.visit(name, record, payload);
     });
@@ -225,9 +281,10 @@ function withoutLiveEnds(found: Look): Look {
 
 /** What no second look has confirmed was the engine at work. */
 function withoutUnconfirmed(found: Look): Look {
+  const { repair: _, ...rest } = found;
   const logs = found.logs.map((log) => (log.verdict === 'clean' ? log : { ...log, ...LIVE_END }));
   const warnings = [...found.warnings, RUNNING, BUSY];
-  return { ...found, logs, problems: [], warnings, outcome: 'clean' };
+  return { ...rest, logs, problems: [], warnings, outcome: 'clean' };
 }
 
 const LIVE_END = { verdict: 'clean', message: 'its end is being written' } as const;

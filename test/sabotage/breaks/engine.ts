@@ -249,8 +249,8 @@ export const ENGINE_BREAKS: readonly Break[] = [
     name: 'damage is not refused',
     violates: 'I11',
     file: 'src/driver/examination-damage.ts',
-    find: '  if (first === undefined) return;\n',
-    replace: '  if (first === undefined || problems.length > 0) return;\n',
+    find: '  if (problems.length === 0) return;\n',
+    replace: '  if (problems.length >= 0) return;\n',
     caughtBy: RECOVERY_TEST,
   },
   {

@@ -6,7 +6,27 @@ function tools(test: string): Catcher {
   return { project: 'integration', file: 'test/integration/wal-tools.test.ts', test };
 }
 
+function damage(test: string): Catcher {
+  return { project: 'integration', file: 'test/integration/wal-tools-damage.test.ts', test };
+}
+
 export const TOOL_BREAKS: readonly Break[] = [
+  {
+    name: 'an export stops at the first record that is not whole',
+    violates: 'what is whole is given out',
+    file: 'src/cli/wal/log-tour.ts',
+    find: '  if (found !== undefined && found.lsn <= lastLsnMax) {\n',
+    replace: '  if (found !== undefined && found.lsn < 0) {\n',
+    caughtBy: damage('goes on behind each hole'),
+  },
+  {
+    name: 'only the last of several ranges is dropped',
+    violates: 'an order is carried out whole',
+    file: 'src/cli/tool-commands.ts',
+    find: '  return [...before, parseDrop(given)];\n',
+    replace: '  return [...before.slice(0, 0), parseDrop(given)];\n',
+    caughtBy: damage('name every place'),
+  },
   {
     name: 'a dropped range leaves its blocks where the log no longer has them',
     violates: 'the loss is told, and batches run without it',
