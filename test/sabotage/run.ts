@@ -18,7 +18,9 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const COPIED = ['src', 'test', 'scripts', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
 /** Of one run of a catcher, sound or broken. */
 const LIMIT_MS = 900_000;
-/** Of one test in a broken copy: it may be caught by waiting for ever, and that has to end. */
+/** Of one test in a broken copy: it may be caught by waiting for ever, and that has to end. Unit
+ * tests take milliseconds. */
+const BROKEN_UNIT_TEST_LIMIT_MS = 20_000;
 const BROKEN_TEST_LIMIT_MS = 120_000;
 /** Of the runs that a simulation does in CI. */
 const SIMULATED_SHARE = '0.1';
@@ -68,7 +70,9 @@ class Lane {
       sound.replace(each.find, () => each.replace),
     );
     try {
-      const limit = `--testTimeout=${BROKEN_TEST_LIMIT_MS}`;
+      const isUnit = each.caughtBy.project === 'unit';
+      const limitMs = isUnit ? BROKEN_UNIT_TEST_LIMIT_MS : BROKEN_TEST_LIMIT_MS;
+      const limit = `--testTimeout=${limitMs}`;
       const { failed, detail } = await this.run(each.caughtBy, limit);
       if (failed > 0) return outcome('caught', detail);
       return outcome(detail === '' ? 'SURVIVED' : 'NO RESULT', detail);
