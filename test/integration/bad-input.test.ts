@@ -300,9 +300,14 @@ describe('places', () => {
   it('a checkpoint directory that cannot be made is named, whatever the reason', async () => {
     site.pipeline(`ssc.queueStream([[1]]).print();`);
     site.write('file', 'not a directory');
-    for (const path of [site.path('file'), site.path('file', 'below'), '/proc/nowhere/at/all']) {
+    const wrong = { code: 'OPTIONS_INVALID', exitCode: 64 };
+    for (const [path, error] of [
+      [site.path('file'), wrong],
+      [site.path('file', 'below'), wrong],
+      ['/proc/nowhere/at/all', { code: 'DISK_FAILED', exitCode: 74 }],
+    ] as const) {
       const failure = await failureOf(site.open({ checkpointDir: path }));
-      expect(failure).toMatchObject({ code: 'DISK_FAILED', exitCode: 74 });
+      expect(failure).toMatchObject(error);
       expect(failure.message).toContain(path);
     }
   });

@@ -71,9 +71,10 @@ export const FAULTS_BREAKS: readonly Break[] = [
   {
     name: 'the error of a sync is ignored (seen with a real errno)',
     violates: 'I7',
-    file: 'src/wal/group-commit.ts',
-    find: '    await this.#segments.active.file.sync();\n',
-    replace: '    await this.#segments.active.file.sync().catch(() => undefined);\n',
+    file: 'src/wal/system-calls.ts',
+    find: '    if (takenBytes === sumBytes(views)) fs.fdatasyncSync(fd);\n',
+    replace:
+      '    try {\n      if (takenBytes === sumBytes(views)) fs.fdatasyncSync(fd);\n    } catch {}\n',
     caughtBy: faults('errno-injection', 'driver-log, fdatasync:error=EIO'),
   },
   {
@@ -87,8 +88,8 @@ export const FAULTS_BREAKS: readonly Break[] = [
   {
     name: 'the log never syncs (seen in a trace of system calls)',
     violates: 'R1, I1',
-    file: 'src/wal/group-commit.ts',
-    find: '    await this.#segments.active.file.sync();\n',
+    file: 'src/wal/system-calls.ts',
+    find: '    if (takenBytes === sumBytes(views)) fs.fdatasyncSync(fd);\n',
     replace: '',
     caughtBy: faults('sync-order'),
   },

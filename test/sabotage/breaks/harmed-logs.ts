@@ -37,7 +37,7 @@ export const HARMED_LOGS_BREAKS: readonly Break[] = [
     file: 'src/wal/segment-scan.ts',
     find: '    if (crc32(payload) !== header.payloadCrc) return false;\n',
     replace: '    if (crc32(payload) < 0) return false;\n',
-    caughtBy: { project: 'sim', file: DRIVER_CORRUPTION, test: 'sectors of 4096' },
+    caughtBy: unit('src/wal/log-scan.test.ts'),
   },
   {
     name: 'record headers are not bound to their place',

@@ -83,7 +83,7 @@ export const SIMULATED_DISK_BREAKS: readonly Break[] = [
     file: 'src/wal/spare-pool.ts',
     find: '      at += whole;\n',
     replace: '      at += length;\n',
-    caughtBy: DURABILITY,
+    caughtBy: unit('src/wal/spare-pool.test.ts'),
   },
   {
     name: 'suspects are believed from the page cache',
