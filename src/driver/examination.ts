@@ -309,8 +309,8 @@ function driverProblems(
   if (verdict.kind === 'damaged') {
     const { range, ...damaged } = damagedLog(verdict, []);
     // An event that no checkpoint has says what became of blocks: nobody can give it up.
-    const isApplied = (range?.lastLsn ?? Infinity) <= (checkpoint?.appliedLsn ?? 0);
-    return [isApplied && range !== undefined ? { ...damaged, range } : damaged, ...missing];
+    if (range === undefined || checkpoint === undefined) return [damaged, ...missing];
+    return [range.lastLsn <= checkpoint.appliedLsn ? { ...damaged, range } : damaged, ...missing];
   }
   return missing.length > 0 || problem === undefined ? missing : [problem];
 }
