@@ -12,7 +12,7 @@ import type { Random } from '../../src/core/random.ts';
 import type { ChildEngine } from '../support/child-engine.ts';
 import { HttpTrial } from '../support/http-trial.ts';
 import { randomOf, SEED } from '../support/kill-plan.ts';
-import { readTrace, requireStrace, straceCommand } from '../support/strace.ts';
+import { hasLostItsTracer, readTrace, requireStrace, straceCommand } from '../support/strace.ts';
 import type { Injection, TracedCall } from '../support/strace.ts';
 
 const CHAINS = 8;
@@ -89,6 +89,8 @@ const FREQUENT = new Set(['fdatasync', WRITE]);
 const RARE = new Set(['ftruncate', 'mkdir', 'pread64']);
 const ERRNOS = ['EIO', 'ENOSPC', 'EDQUOT'];
 const WRITES = new Set(WRITE.split(','));
+/** Of one run whose tracer gives up. */
+const TURNS_MAX = 5;
 /** Arguments of a call on an open log segment, as strace prints them. */
 const LOG_SEGMENT = /^\d+<[^>]*\/[0-9a-f]{16}\.wal>/;
 
@@ -117,10 +119,21 @@ afterEach(async () => {
 });
 beforeAll(requireStrace);
 
-/** Starts an engine under the fault and lets it end, by itself or because it has done enough. */
+/** Runs an engine under the fault. A run without its tracer is another crash, and shows no more. */
 async function runFaulty(trial: HttpTrial, fault: Fault, number: number): Promise<TracedCall[]> {
+  for (let turn = 1; ; turn += 1) {
+    const file = join(trial.site.directory, `trace-${number}-${turn}`);
+    const engine = await runTraced(trial, fault, file);
+    if (turn < TURNS_MAX && hasLostItsTracer(engine.describe())) continue;
+    const injected = readTrace(file).filter(({ isInjected }) => isInjected);
+    checkEnd(engine, fault, injected);
+    return injected;
+  }
+}
+
+/** Starts an engine under the fault and lets it end, by itself or because it has done enough. */
+async function runTraced(trial: HttpTrial, fault: Fault, file: string): Promise<ChildEngine> {
   const { site } = trial;
-  const file = join(site.directory, `trace-${number}`);
   const prefix = straceCommand({
     file,
     calls: [fault.call],
@@ -131,9 +144,7 @@ async function runFaulty(trial: HttpTrial, fault: Fault, number: number): Promis
   await enough(trial, engine);
   if (engine.exit === undefined) engine.signal('SIGTERM');
   await engine.ended();
-  const injected = readTrace(file).filter(({ isInjected }) => isInjected);
-  checkEnd(engine, fault, injected);
-  return injected;
+  return engine;
 }
 
 /** Until the engine has ended, or has acknowledged so many requests that more would tell nothing. */

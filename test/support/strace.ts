@@ -25,6 +25,13 @@ export function requireStrace(): void {
   );
 }
 
+/** strace itself gave up, now and then at the end of a thread. What it traced goes on without it, and
+ * each call that it was to see fails with ENOSYS: such a run shows nothing.
+ * @param said the standard error of a traced process. */
+export function hasLostItsTracer(said: string): boolean {
+  return /strace: ptrace\(.*\): /.test(said);
+}
+
 /** What one call is made to do. */
 export interface Injection {
   readonly call: string;
