@@ -1,7 +1,8 @@
 /** The engine in a process of its own, for tests that kill it. Started with one JSON argument
  * (ChildArguments in test/support/child-engine.ts); prints one JSON object a line: every engine
- * event as it is, then `ready`, `finished` or `failed`. SIGTERM stops it gracefully. The exit code
- * is that of the error that ended it.
+ * event as it is, then `ready`, `finished` or `failed`. The end of its standard input stops it
+ * gracefully: a signal would kill a process that has just finished and waits for its exit, where
+ * Node no longer holds the handler. The exit code is that of the error that ended it.
  *
  * Plain JavaScript over dist/, so that what is killed is what users run. @module */
 import { writeSync } from 'node:fs';
@@ -13,7 +14,8 @@ import { failingDisk } from './failing-disk.mjs';
 
 const { pipeline, checkpointDir, options, crash, failing } = JSON.parse(process.argv[2]);
 const stopping = new AbortController();
-process.on('SIGTERM', () => stopping.abort());
+process.stdin.on('end', () => stopping.abort()).resume();
+process.stdin.unref();
 
 /** At once: the process may be dead in the next moment. */
 function tell(event) {

@@ -142,7 +142,7 @@ async function runTraced(trial: HttpTrial, fault: Fault, file: string): Promise<
   });
   const engine = site.start({ prefix });
   await enough(trial, engine);
-  if (engine.exit === undefined) engine.signal('SIGTERM');
+  if (engine.exit === undefined) engine.askToStop();
   await engine.ended();
   return engine;
 }

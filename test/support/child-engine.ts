@@ -79,7 +79,7 @@ export class ChildEngine {
   /** @param prefix command that starts the engine, such as strace and its options. */
   constructor(args: ChildArguments, prefix: readonly string[] = []) {
     const [command, ...rest] = [...prefix, process.execPath, CHILD, JSON.stringify(args)];
-    this.#process = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#process = spawn(command, rest, { stdio: ['pipe', 'pipe', 'pipe'] });
     this.exited = this.#follow();
     running.add(this);
   }
@@ -143,6 +143,11 @@ export class ChildEngine {
     await this.until('standing still', isStopped);
   }
 
+  /** Asks for a graceful stop. Whoever is about to end by itself just does. */
+  askToStop(): void {
+    this.#process.stdin?.end();
+  }
+
   signal(name: NodeJS.Signals): void {
     this.#process.kill(name);
   }
@@ -160,8 +165,9 @@ export class ChildEngine {
   }
 
   async #follow(): Promise<ChildExit> {
-    const { stdout, stderr } = this.#process;
-    if (stdout === null || stderr === null) throw new Error('the child has no pipes');
+    const { stdin, stdout, stderr } = this.#process;
+    if (!stdin || !stdout || !stderr) throw new Error('the child has no pipes');
+    stdin.on('error', () => undefined); // asked to stop when it was gone
     stderr.setEncoding('utf8').on('data', (text: string) => (this.#complaints += text));
     createInterface({ input: stdout }).on('line', (line) => this.#hear(line));
     const [code, signal] = (await once(this.#process, 'close')) as [

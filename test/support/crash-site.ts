@@ -79,7 +79,7 @@ export class CrashSite {
 
   /** Ends a running engine gracefully. */
   async stop(engine: ChildEngine): Promise<void> {
-    engine.signal('SIGTERM');
+    engine.askToStop();
     const exit = await engine.ended();
     expect(exit, engine.describe()).toEqual({ code: 0, signal: null });
   }

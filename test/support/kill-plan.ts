@@ -35,7 +35,7 @@ export async function killAtRandom(engine: ChildEngine, random: Random): Promise
   } else {
     await Promise.race([engine.exited, engine.ready()]);
     await Promise.race([engine.exited, sleep(1000 * random.next())]);
-    if (kind < 1 / 2) engine.signal('SIGTERM');
+    if (kind < 1 / 2) engine.askToStop();
     if (kind < 1 / 2) await Promise.race([engine.exited, sleep(80 * random.next())]);
   }
   return (await engine.kill()).signal === 'SIGKILL';
