@@ -62,14 +62,13 @@ function frame(memory: Uint8Array): void {
   const queue = new RecordQueue();
   for (let n = 0; n < BLOCKS; n += 1) {
     queue.push({
-      type: RECORD_TYPES.payload,
+      shape: {
+        type: RECORD_TYPES.payload,
+        isForced: false,
+        slot: { payloadBytes: MIB - HEADER_BYTES, payloadCrc: n },
+      },
       bytes: memory.subarray(n * MIB, (n + 1) * MIB),
-      isSlot: true,
-      payloadBytes: MIB - HEADER_BYTES,
-      payloadCrc: n,
-      isForced: false,
-      resolve: undefined,
-      reject: undefined,
+      settle: undefined,
     });
   }
   const limits = { roomBytes: 64 * MIB, groupBytesMax: 8 * MIB, groupRecordsMax: 1_024 };

@@ -214,9 +214,9 @@ export class BlockWriter {
 
   #writeMessage(record: unknown): boolean {
     const message = this.#codec.pack(record);
-    if (message.byteLength > this.#limit() - this.#at) return false;
+    if (message.length > this.#limit() - this.#at) return false;
     this.#bytes.set(message, this.#at);
-    this.#at += message.byteLength;
+    this.#at += message.length;
     this.#endRecord();
     return true;
   }
@@ -272,7 +272,7 @@ export class BlockWriter {
       bytes +=
         this.#mode === 'text'
           ? Buffer.byteLength(record as string)
-          : this.#codec.pack(record).byteLength;
+          : this.#codec.pack(record).length;
     }
     return bytes;
   }

@@ -7,14 +7,14 @@
 import type { Lsn } from '../core/ids.ts';
 import { encodeGroup, planGroup } from './group-layout.ts';
 import { RecordQueue } from './pending-record.ts';
-import type { PendingRecord, WalPosition } from './pending-record.ts';
+import type { PendingRecord, Records, WalPosition } from './pending-record.ts';
 import type { ActiveSegment } from './segment-file.ts';
 import { shortWrite } from './short-write.ts';
 import type { Slab } from './slab.ts';
 import type { CarriedRecord, ResolvedWalOptions } from './wal-options.ts';
 
 interface CarriedGroup {
-  readonly records: readonly PendingRecord[];
+  readonly records: Records;
   readonly slabBytes: number;
 }
 
@@ -66,14 +66,6 @@ export async function writeCarryOver(
 }
 
 function toPending({ type, payload }: CarriedRecord): PendingRecord {
-  return {
-    type,
-    bytes: payload,
-    isSlot: false,
-    payloadBytes: payload.byteLength,
-    payloadCrc: 0,
-    isForced: true,
-    resolve: undefined,
-    reject: undefined,
-  };
+  const shape = { type, isForced: true, slot: undefined };
+  return { shape, bytes: payload, settle: undefined };
 }

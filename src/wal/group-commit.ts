@@ -18,6 +18,7 @@ import { LatencyWindow } from './latency-window.ts';
 import type { LogSegments } from './log-segments.ts';
 import {
   RecordQueue,
+  Records,
   closedRecord,
   heldBytes,
   watermarkRecord,
@@ -32,7 +33,7 @@ import type { ResolvedWalOptions } from './wal-options.ts';
 
 /** Durable, and where it is; its callers are to be told. */
 interface SettledGroup {
-  readonly group: readonly PendingRecord[];
+  readonly group: Records;
   readonly offsets: Float64Array;
   readonly firstLsn: number;
   readonly segmentSeq: number;
@@ -45,7 +46,7 @@ export class GroupCommit {
   readonly #clock: Clock;
   readonly #queue = new RecordQueue();
   /** Of the group being written, until its callers are told; the queue's come after them. */
-  #inFlight: readonly PendingRecord[] = [];
+  #inFlight = new Records();
   #isBusy = false;
   #poison: MillraceError | undefined;
   #lastLsn: Lsn;
@@ -95,7 +96,7 @@ export class GroupCommit {
   /** Enqueues; the record's waiter hears of it. Never throws. */
   add(record: PendingRecord): void {
     if (this.#poison !== undefined) {
-      record.reject?.(this.#poison);
+      record.settle?.(Promise.reject(this.#poison));
       return;
     }
     this.#queue.push(record);
@@ -126,7 +127,7 @@ export class GroupCommit {
     const peerLsn = this.#options.peerDurableLsn();
     if (peerLsn > this.#peerLsn) this.add(watermarkRecord(peerLsn, true));
     try {
-      await new Promise((resolve, reject) => this.add(closedRecord({ resolve, reject })));
+      await new Promise((settle) => this.add(closedRecord(settle)));
     } catch (thrown) {
       if (!(thrown instanceof MillraceError) || thrown.code !== 'DISK_FULL') throw thrown;
     }
@@ -145,10 +146,10 @@ export class GroupCommit {
     );
     this.#poison = error;
     this.#segments.giveUp(); // a roll may be waiting for room
-    const waiting = [...this.#inFlight, ...this.#queue.take(this.#queue.length)];
-    this.#inFlight = [];
+    const waiting = [this.#inFlight, this.#queue.take(this.#queue.length)];
+    this.#inFlight = new Records();
     this.#pendingBytes = 0;
-    for (const { reject } of waiting) reject?.(error);
+    for (const records of waiting) refuse(records, error);
     this.#options.onPoison(error);
     return error;
   }
@@ -168,7 +169,7 @@ export class GroupCommit {
     } catch (thrown) {
       this.poison(toError(thrown));
     }
-    this.#inFlight = [];
+    this.#inFlight = new Records();
     this.#isBusy = false;
     for (const wake of this.#idleWaiters.splice(0)) wake();
   }
@@ -182,7 +183,7 @@ export class GroupCommit {
       return undefined;
     }
     const group = this.#takeGroup(plan);
-    const isForced = group.some((record) => record.isForced);
+    const isForced = hasForced(group);
     const isSynced = isForced || this.#options.durability === 'sync';
     // So that the forced group can witness what came before it at the `flush` level too.
     if (isForced && this.#durableLsn < this.#lastLsn) await this.#sync();
@@ -220,31 +221,29 @@ export class GroupCommit {
       `the log ${this.#options.directory} was closed before the full disk had room: not taken`,
       { cause: this.#segments.spareFailure },
     );
-    for (const record of this.#queue.take(this.#queue.length)) {
-      this.#pendingBytes -= heldBytes(record);
-      record.reject?.(error);
+    const refused = this.#queue.take(this.#queue.length);
+    for (let index = 0; index < refused.length; index += 1) {
+      this.#pendingBytes -= heldBytes(refused.at(index));
     }
+    refuse(refused, error);
   }
 
   /** The planned records, and a watermark behind them when the peer's moved and room is left. */
-  #takeGroup(plan: GroupPlan): readonly PendingRecord[] {
+  #takeGroup(plan: GroupPlan): Records {
     const group = this.#queue.take(plan.count);
     this.#inFlight = group;
     const peerLsn = this.#options.peerDurableLsn();
     const { segmentBytes, endBytes } = this.#segments.active;
-    const endsInControl = group.at(-1)?.type !== RECORD_TYPES.payload;
+    const endsInControl = group.at(group.length - 1).shape.type !== RECORD_TYPES.payload;
     const hasRoom = endBytes + plan.bytes + PAGE_BYTES <= segmentBytes;
     if (peerLsn <= this.#peerLsn || endsInControl || !hasRoom) return group;
     const watermark = watermarkRecord(peerLsn, false);
     this.#pendingBytes += heldBytes(watermark);
-    return [...group, watermark];
+    group.push(watermark);
+    return group;
   }
 
-  async #write(
-    group: readonly PendingRecord[],
-    plan: GroupPlan,
-    isSynced: boolean,
-  ): Promise<SettledGroup> {
+  async #write(group: Records, plan: GroupPlan, isSynced: boolean): Promise<SettledGroup> {
     const { active } = this.#segments;
     const slab = this.#slab.take(plan.slabBytes + PAGE_BYTES); // a page for the watermark
     const place = {
@@ -266,11 +265,12 @@ export class GroupCommit {
     return { group, offsets, firstLsn: place.firstLsn, segmentSeq: active.seq };
   }
 
-  #noteWritten(group: readonly PendingRecord[], bytes: number): void {
+  #noteWritten(group: Records, bytes: number): void {
     for (let index = 0; index < group.length; index += 1) {
-      const { type, bytes: payload } = group[index] as PendingRecord;
-      if (type === RECORD_TYPES.payload) this.#contentLsn = (this.#lastLsn + index + 1) as Lsn;
-      else if (type === RECORD_TYPES.watermark) this.#peerLsn = witnessedPeer(payload);
+      const { shape, bytes: payload } = group.at(index);
+      if (shape.type === RECORD_TYPES.payload)
+        this.#contentLsn = (this.#lastLsn + index + 1) as Lsn;
+      else if (shape.type === RECORD_TYPES.watermark) this.#peerLsn = witnessedPeer(payload);
     }
     this.#lastLsn = (this.#lastLsn + group.length) as Lsn;
     this.groupCount += 1;
@@ -295,10 +295,23 @@ export class GroupCommit {
     if (settled === undefined || this.#poison !== undefined) return;
     const { group, offsets, firstLsn, segmentSeq } = settled;
     for (let index = 0; index < group.length; index += 1) {
-      const record = group[index] as PendingRecord;
+      const record = group.at(index);
       this.#pendingBytes -= heldBytes(record);
       const offsetBytes = offsets[index] as number;
-      record.resolve?.({ lsn: (firstLsn + index) as Lsn, segmentSeq, offsetBytes });
+      record.settle?.({ lsn: (firstLsn + index) as Lsn, segmentSeq, offsetBytes });
     }
+  }
+}
+
+function hasForced(group: Records): boolean {
+  for (let index = 0; index < group.length; index += 1) {
+    if (group.at(index).shape.isForced) return true;
+  }
+  return false;
+}
+
+function refuse(records: Records, error: MillraceError): void {
+  for (let index = 0; index < records.length; index += 1) {
+    records.at(index).settle?.(Promise.reject(error));
   }
 }

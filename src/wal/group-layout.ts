@@ -7,10 +7,9 @@
  * last one of such a run is flagged, so that what follows starts on a page. Slots are written from
  * where they lie and are always flagged. Order on disk = order of the calls.
  * Spec: docs/wal-format.md. @module */
-import { present } from '../core/assert.ts';
 import { assert } from '../core/assert.ts';
 import type { Lsn } from '../core/ids.ts';
-import type { PendingRecord, RecordQueue } from './pending-record.ts';
+import type { PendingRecord, RecordQueue, Records, SlotContent } from './pending-record.ts';
 import {
   PAGE_BYTES,
   RECORD_ALIGN_BYTES,
@@ -66,68 +65,127 @@ export function planGroup(queue: RecordQueue, limits: GroupLimits): GroupPlan {
   let end = 0;
   let inSlots = 0;
   while (count < countMax) {
-    const record = present(queue.at(count), 'a record of a queue that has more');
+    const record = queue.at(count);
     const nextEnd = endOf(record, end);
     const bytes = roundUp(nextEnd, PAGE_BYTES);
     if (bytes > limits.roomBytes || (count > 0 && bytes > limits.groupBytesMax)) break;
     end = nextEnd;
-    if (record.isSlot) inSlots += slotBytes(record.payloadBytes);
+    if (record.shape.slot !== undefined) inSlots += slotBytes(record.shape.slot.payloadBytes);
     count += 1;
   }
   const bytes = roundUp(end, PAGE_BYTES);
   return { count, bytes, slabBytes: bytes - inSlots };
 }
 
-/** Writes the headers, copies what is not in slots. The hottest loop of a log with small records:
- * it makes no object for a record.
+/** Writes the headers, copies what is not in slots.
  * @param slab page-aligned, at least the plan's `slabBytes`; not touched again until written. */
-export function encodeGroup(
-  group: readonly PendingRecord[],
-  place: GroupPlace,
-  slab: Uint8Array,
-): EncodedGroup {
-  const views: Uint8Array[] = [];
-  const offsets = new Float64Array(group.length);
-  const writer = new HeaderWriter(slab);
-  const header = emptyHeader(place.durableLsn);
-  let at = place.offsetBytes;
-  let slabAt = 0;
-  let runStart = 0;
-  for (let index = 0; index < group.length; index += 1) {
-    const record = group[index] as PendingRecord;
-    const next = group[index + 1];
-    const seed = headerSeed(place.salt, at);
-    offsets[index] = at;
-    header.type = record.type;
-    header.isRoundedUp = record.isSlot || next === undefined || next.isSlot;
-    header.payloadBytes = record.payloadBytes;
-    header.lsn = (place.firstLsn + index) as Lsn;
-    if (record.isSlot) {
-      header.payloadCrc = record.payloadCrc;
-      const written = record.bytes.subarray(0, slotBytes(record.payloadBytes));
-      new HeaderWriter(written).write(header, 0, seed);
-      views.push(written);
-      at += written.byteLength;
-      continue;
-    }
-    const payloadAt = slabAt + RECORD_HEADER_BYTES;
-    const end = copyPayload(record, header.isRoundedUp, { slab, payloadAt });
-    header.payloadCrc = writer.crc.of(payloadAt, record.payloadBytes, 0);
-    writer.write(header, slabAt, seed);
-    at += end - slabAt;
-    slabAt = end;
-    if (header.isRoundedUp) {
-      views.push(slab.subarray(runStart, slabAt));
-      runStart = slabAt;
-    }
+export function encodeGroup(group: Records, place: GroupPlace, slab: Uint8Array): EncodedGroup {
+  const encoder = new GroupEncoder(group, place, slab);
+  for (let index = 0; index < group.length;) {
+    const { slot } = group.at(index).shape;
+    index = slot === undefined ? encoder.addRun(index) : encoder.addSlot(index, slot);
   }
-  assert(at % PAGE_BYTES === 0, 'a group does not end on a page');
-  return { views, bytes: at - place.offsetBytes, offsets };
+  return encoder.end();
 }
 
-function endOf(record: PendingRecord, start: number): number {
-  if (record.isSlot) return roundUp(start, PAGE_BYTES) + slotBytes(record.payloadBytes);
-  return roundUp(start + RECORD_HEADER_BYTES + record.payloadBytes, RECORD_ALIGN_BYTES);
+/** A group is runs of small records and slots, in any order. */
+class GroupEncoder {
+  readonly #group: Records;
+  readonly #place: GroupPlace;
+  readonly #slab: Uint8Array;
+  readonly #writer: HeaderWriter;
+  readonly #views: Uint8Array[] = [];
+  readonly #offsets: Float64Array;
+  /** One for all records. */
+  readonly #header: Mutable<RecordHeader>;
+  /** In the file. */
+  #at: number;
+  #slabAt = 0;
+
+  constructor(group: Records, place: GroupPlace, slab: Uint8Array) {
+    this.#group = group;
+    this.#place = place;
+    this.#slab = slab;
+    this.#writer = new HeaderWriter(slab);
+    this.#offsets = new Float64Array(group.length);
+    this.#header = emptyHeader(place.durableLsn);
+    this.#at = place.offsetBytes;
+  }
+
+  /** Copies the small records from `first` on into one view: the hottest loop of a log with small
+   * records, which makes no object for a record.
+   * @returns the index behind the last one. */
+  addRun(first: number): number {
+    const slab = this.#slab;
+    const header = this.#header;
+    const behind = this.#runEnd(first);
+    const startSlabAt = this.#slabAt;
+    const toFile = this.#at - startSlabAt;
+    let slabAt = startSlabAt;
+    for (let index = first; index < behind; index += 1) {
+      const { shape, bytes } = this.#group.at(index);
+      const at = slabAt + toFile;
+      this.#offsets[index] = at;
+      header.type = shape.type;
+      header.isRoundedUp = index + 1 === behind;
+      header.payloadBytes = bytes.length;
+      header.lsn = (this.#place.firstLsn + index) as Lsn;
+      const payloadAt = slabAt + RECORD_HEADER_BYTES;
+      slab.set(bytes, payloadAt);
+      header.payloadCrc = this.#writer.crc.of(payloadAt, bytes.length, 0);
+      this.#writer.write(header, slabAt, headerSeed(this.#place.salt, at));
+      const payloadEnd = payloadAt + bytes.length;
+      slabAt = roundUp(payloadEnd, header.isRoundedUp ? PAGE_BYTES : RECORD_ALIGN_BYTES);
+      // The slab still holds an earlier group.
+      for (let gap = payloadEnd; gap < slabAt; gap += 1) slab[gap] = 0;
+    }
+    this.#views.push(slab.subarray(startSlabAt, slabAt));
+    this.#slabAt = slabAt;
+    this.#at = slabAt + toFile;
+    return behind;
+  }
+
+  /** @returns the index behind it. */
+  addSlot(index: number, { payloadBytes, payloadCrc }: SlotContent): number {
+    const { shape, bytes } = this.#group.at(index);
+    const lsn = (this.#place.firstLsn + index) as Lsn;
+    const { durableLsn, salt } = this.#place;
+    const written = bytes.subarray(0, slotBytes(payloadBytes));
+    const header = {
+      type: shape.type,
+      isRoundedUp: true,
+      payloadBytes,
+      payloadCrc,
+      lsn,
+      durableLsn,
+    };
+    new HeaderWriter(written).write(header, 0, headerSeed(salt, this.#at));
+    this.#offsets[index] = this.#at;
+    this.#views.push(written);
+    this.#at += written.byteLength;
+    return index + 1;
+  }
+
+  end(): EncodedGroup {
+    assert(this.#at % PAGE_BYTES === 0, 'a group does not end on a page');
+    const bytes = this.#at - this.#place.offsetBytes;
+    return { views: this.#views, bytes, offsets: this.#offsets };
+  }
+
+  /** Of the run that starts at `first`: the index behind its last record. */
+  #runEnd(first: number): number {
+    let index = first + 1;
+    while (index < this.#group.length && this.#group.at(index).shape.slot === undefined) {
+      index += 1;
+    }
+    return index;
+  }
+}
+
+function endOf({ shape, bytes }: PendingRecord, start: number): number {
+  const { slot } = shape;
+  if (slot !== undefined) return roundUp(start, PAGE_BYTES) + slotBytes(slot.payloadBytes);
+  return roundUp(start + RECORD_HEADER_BYTES + bytes.length, RECORD_ALIGN_BYTES);
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -142,18 +200,4 @@ function emptyHeader(durableLsn: Lsn): Mutable<RecordHeader> {
     lsn: 0 as Lsn,
     durableLsn,
   };
-}
-
-/** @returns the end of the payload and of its padding in the slab. */
-function copyPayload(
-  { bytes, payloadBytes }: PendingRecord,
-  isRoundedUp: boolean,
-  { slab, payloadAt }: { readonly slab: Uint8Array; readonly payloadAt: number },
-): number {
-  const payloadEnd = payloadAt + payloadBytes;
-  const end = roundUp(payloadEnd, isRoundedUp ? PAGE_BYTES : RECORD_ALIGN_BYTES);
-  slab.set(bytes, payloadAt);
-  // The slab still holds an earlier group.
-  for (let gap = payloadEnd; gap < end; gap += 1) slab[gap] = 0;
-  return end;
 }

@@ -15,35 +15,51 @@ export interface WalPosition {
   readonly offsetBytes: number;
 }
 
-export interface PendingRecord {
+/** What a record is, apart from its bytes. */
+export interface RecordShape {
   readonly type: RecordType;
-  /** A slot: header room, payload and zeros, page-aligned, written in place. Else: the payload. */
-  readonly bytes: Uint8Array;
-  readonly isSlot: boolean;
-  readonly payloadBytes: number;
-  /** Of a slot: given by the caller. Of a payload: computed when it is copied. */
-  readonly payloadCrc: number;
   /** Its group is synced whatever the durability level. */
   readonly isForced: boolean;
-  /** Whom to tell; one of the two is called, once, in the order of the appends. */
-  readonly resolve: ((position: WalPosition) => void) | undefined;
-  readonly reject: ((cause: Error) => void) | undefined;
+  /** Its bytes are a slot: header room, payload and zeros, page-aligned, written in place. Else they
+   * are the payload, which is copied, and whose CRC is computed then. */
+  readonly slot: SlotContent | undefined;
 }
 
-/** Who waits for a record. */
-export type Waiter = Required<Pick<PendingRecord, 'resolve' | 'reject'>>;
+/** Of a slot, as its owner says. */
+export interface SlotContent {
+  readonly payloadBytes: number;
+  readonly payloadCrc: number;
+}
+
+/** Tells whoever waits for a record: where it stands, or, by a rejected promise, why it does not.
+ * One function of a promise and not both, for the same reason as `Records`. */
+export type Settle = (outcome: WalPosition | Promise<never>) => void;
+
+export interface PendingRecord {
+  readonly shape: RecordShape;
+  readonly bytes: Uint8Array;
+  /** Called once, in the order of the appends. */
+  readonly settle: Settle | undefined;
+}
+
+/** A payload of the log's user; one object for all of them. */
+export const PLAIN_PAYLOAD: RecordShape = {
+  type: RECORD_TYPES.payload,
+  isForced: false,
+  slot: undefined,
+};
 
 /** An empty record that ends the log. */
-export function closedRecord(waiter: Waiter): PendingRecord {
-  return { ...controlRecord(RECORD_TYPES.closed, new Uint8Array(0)), isForced: true, ...waiter };
+export function closedRecord(settle: Settle): PendingRecord {
+  const shape = { type: RECORD_TYPES.closed, isForced: true, slot: undefined };
+  return { shape, bytes: new Uint8Array(0), settle };
 }
 
 /** A record that witnesses `peerLsn` of the peer log. */
-export function watermarkRecord(peerLsn: Lsn, isForced: boolean, waiter?: Waiter): PendingRecord {
-  const payload = Buffer.alloc(8);
-  writeUint64(payload, peerLsn, 0);
-  const record = { ...controlRecord(RECORD_TYPES.watermark, payload), isForced };
-  return waiter === undefined ? record : { ...record, ...waiter };
+export function watermarkRecord(peerLsn: Lsn, isForced: boolean, settle?: Settle): PendingRecord {
+  const bytes = Buffer.alloc(8);
+  writeUint64(bytes, peerLsn, 0);
+  return { shape: { type: RECORD_TYPES.watermark, isForced, slot: undefined }, bytes, settle };
 }
 
 /** What a watermark record's payload says. */
@@ -51,22 +67,55 @@ export function witnessedPeer(payload: Uint8Array): Lsn {
   return readUint64(Buffer.from(payload.buffer, payload.byteOffset, 8), 0) as Lsn;
 }
 
-function controlRecord(type: RecordType, bytes: Uint8Array): PendingRecord {
-  return {
-    type,
-    bytes,
-    isSlot: false,
-    payloadBytes: bytes.byteLength,
-    payloadCrc: 0,
-    isForced: false,
-    resolve: undefined,
-    reject: undefined,
-  };
+/** Records in order, as columns: ten thousand small ones may wait, and an object for each, alive for
+ * a group or two, is what the garbage collector would be busy with. The objects that go in and come
+ * out live for a moment only, so that the compiler leaves them out. */
+export class Records {
+  readonly #shapes: RecordShape[];
+  readonly #bytes: Uint8Array[];
+  readonly #settles: (Settle | undefined)[];
+
+  constructor(
+    shapes: RecordShape[] = [],
+    bytes: Uint8Array[] = [],
+    settles: (Settle | undefined)[] = [],
+  ) {
+    this.#shapes = shapes;
+    this.#bytes = bytes;
+    this.#settles = settles;
+  }
+
+  get length(): number {
+    return this.#shapes.length;
+  }
+
+  push({ shape, bytes, settle }: PendingRecord): void {
+    this.#shapes.push(shape);
+    this.#bytes.push(bytes);
+    this.#settles.push(settle);
+  }
+
+  /** @param index below `length`. */
+  at(index: number): PendingRecord {
+    return {
+      shape: this.#shapes[index] as RecordShape,
+      bytes: this.#bytes[index] as Uint8Array,
+      settle: this.#settles[index],
+    };
+  }
+
+  slice(start: number, end?: number): Records {
+    return new Records(
+      this.#shapes.slice(start, end),
+      this.#bytes.slice(start, end),
+      this.#settles.slice(start, end),
+    );
+  }
 }
 
 /** First in, first out. One owner. */
 export class RecordQueue {
-  #records: PendingRecord[] = [];
+  #records = new Records();
   #taken = 0;
 
   get length(): number {
@@ -77,13 +126,13 @@ export class RecordQueue {
     this.#records.push(record);
   }
 
-  /** @param index 0 is the oldest. */
-  at(index: number): PendingRecord | undefined {
-    return this.#records[this.#taken + index];
+  /** @param index 0 is the oldest; below `length`. */
+  at(index: number): PendingRecord {
+    return this.#records.at(this.#taken + index);
   }
 
   /** Removes the oldest `count`. */
-  take(count: number): PendingRecord[] {
+  take(count: number): Records {
     const records = this.#records.slice(this.#taken, this.#taken + count);
     this.#taken += count;
     if (this.#taken * 2 >= this.#records.length) {
@@ -95,6 +144,6 @@ export class RecordQueue {
 }
 
 /** Bytes that `record` holds until it is settled. */
-export function heldBytes(record: PendingRecord): number {
-  return record.isSlot ? record.bytes.byteLength : RECORD_HEADER_BYTES + record.payloadBytes;
+export function heldBytes({ shape, bytes }: PendingRecord): number {
+  return shape.slot === undefined ? RECORD_HEADER_BYTES + bytes.length : bytes.length;
 }

@@ -16,14 +16,9 @@ import { GroupCommit } from './group-commit.ts';
 import { slotBytes } from './group-layout.ts';
 import type { LatencySummary } from './latency-window.ts';
 import { LogSegments } from './log-segments.ts';
-import { watermarkRecord } from './pending-record.ts';
-import type { WalPosition } from './pending-record.ts';
-import {
-  PAGE_BYTES,
-  PAYLOAD_BYTES_MAX,
-  RECORD_HEADER_BYTES,
-  RECORD_TYPES,
-} from './record-header.ts';
+import { PLAIN_PAYLOAD, watermarkRecord } from './pending-record.ts';
+import type { RecordShape, Settle, WalPosition } from './pending-record.ts';
+import { PAGE_BYTES, PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES } from './record-header.ts';
 import { SEGMENT_HEADER_BYTES } from './segment-header.ts';
 import type { Shortage } from './shortage.ts';
 import { Slab } from './slab.ts';
@@ -47,6 +42,15 @@ export interface WalStats {
   readonly durableLsn: Lsn;
   readonly lastLsn: Lsn;
   readonly pendingBytes: number;
+}
+
+/** What `keepSettle` was handed last. */
+let newestSettle: Settle | undefined;
+
+/** Runs inside `new Promise`; one function for all of them, because a closure for each record that
+ * waits costs its making and collecting. */
+function keepSettle(settle: Settle): void {
+  newestSettle = settle;
 }
 
 interface Parts {
@@ -116,7 +120,7 @@ export class WriteAheadLog {
    *   DISK_FULL when the log was closed while it waited for room;
    *   RECORD_TOO_LARGE for more than a segment or PAYLOAD_BYTES_MAX. */
   append(payload: Uint8Array): Promise<WalPosition> {
-    return this.#add(payload, payload.byteLength);
+    return this.#add(PLAIN_PAYLOAD, payload, payload.length);
   }
 
   /** As `append`, for a payload that already lies in a slot: written from there, without a copy.
@@ -134,7 +138,8 @@ export class WriteAheadLog {
         ),
       );
     }
-    return this.#add(slot, payloadBytes, payloadCrc);
+    const content = { payloadBytes, payloadCrc };
+    return this.#add({ ...PLAIN_PAYLOAD, slot: content }, slot, payloadBytes);
   }
 
   /** Appends a watermark of its own: `peerLsn` of the peer log is durable. Synced, at any level,
@@ -143,8 +148,8 @@ export class WriteAheadLog {
   witnessPeer(peerLsn: Lsn): Promise<WalPosition> {
     const refusal = this.#refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
-    return new Promise((resolve, reject) => {
-      this.#commit.add(watermarkRecord(peerLsn, true, { resolve, reject }));
+    return new Promise((settle) => {
+      this.#commit.add(watermarkRecord(peerLsn, true, settle));
     });
   }
 
@@ -204,22 +209,13 @@ export class WriteAheadLog {
     return this.#closing;
   }
 
-  #add(bytes: Uint8Array, payloadBytes: number, slotCrc?: number): Promise<WalPosition> {
+  #add(shape: RecordShape, bytes: Uint8Array, payloadBytes: number): Promise<WalPosition> {
     const refusal = this.#refusal() ?? this.#sizeRefusal(payloadBytes);
     if (refusal !== undefined) return Promise.reject(refusal);
     if (this.#idleTimer === undefined) this.#armIdle();
-    return new Promise((resolve, reject) => {
-      this.#commit.add({
-        type: RECORD_TYPES.payload,
-        bytes,
-        isSlot: slotCrc !== undefined,
-        payloadBytes,
-        payloadCrc: slotCrc ?? 0,
-        isForced: false,
-        resolve,
-        reject,
-      });
-    });
+    const promise = new Promise<WalPosition>(keepSettle);
+    this.#commit.add({ shape, bytes, settle: newestSettle });
+    return promise;
   }
 
   #refusal(): MillraceError | undefined {
