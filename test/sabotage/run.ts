@@ -43,6 +43,12 @@ interface TestCounts {
   readonly detail: string;
 }
 
+/** What a run of vitest told; no test when it came to nothing. */
+interface Report {
+  readonly tests: readonly { file: string; status: string; fullName: string }[];
+  readonly said: string;
+}
+
 /** A copy of the project that may be broken. */
 class Lane {
   readonly directory = mkdtempSync(join(tmpdir(), 'millrace-sabotage-'));
@@ -72,8 +78,10 @@ class Lane {
     try {
       const isUnit = each.caughtBy.project === 'unit';
       const limitMs = isUnit ? BROKEN_UNIT_TEST_LIMIT_MS : BROKEN_TEST_LIMIT_MS;
-      const limit = `--testTimeout=${limitMs}`;
-      const { failed, detail } = await this.run(each.caughtBy, limit);
+      const { test } = each.caughtBy;
+      const only = test === undefined ? [] : ['-t', test];
+      const report = await this.#run([each.caughtBy], [`--testTimeout=${limitMs}`, ...only]);
+      const { failed, detail } = countsOf(report, each.caughtBy);
       if (failed > 0) return outcome('caught', detail);
       return outcome(detail === '' ? 'SURVIVED' : 'NO RESULT', detail);
     } finally {
@@ -81,26 +89,42 @@ class Lane {
     }
   }
 
-  /** @param more flags of vitest. */
-  async run(catcher: Catcher, ...more: readonly string[]): Promise<TestCounts> {
-    if (['crash', 'faults', 'integration'].includes(catcher.project)) {
+  /** Runs catchers of one project on what is not broken.
+   * @returns a sentence for each that does not pass, or of which nothing ran. */
+  async check(catchers: readonly Catcher[]): Promise<string[]> {
+    const [first] = catchers;
+    const isOne = catchers.length === 1;
+    const report = await this.#run(
+      catchers,
+      isOne && first?.test !== undefined ? ['-t', first.test] : [],
+    );
+    return catchers.flatMap((catcher) => {
+      const { passed, failed, detail } = countsOf(report, catcher);
+      if (failed === 0 && passed > 0) return [];
+      return [`${describeCatcher(catcher)} fails on the unbroken project: ${detail}`];
+    });
+  }
+
+  /** @param flags of vitest. */
+  async #run(catchers: readonly Catcher[], flags: readonly string[]): Promise<Report> {
+    const project = catchers[0]?.project ?? '';
+    if (['crash', 'faults', 'integration'].includes(project)) {
       const build = await this.#node(['scripts/build.mjs']);
-      if (build.code !== 0) return { passed: 0, failed: 0, detail: `no build: ${build.said}` };
+      if (build.code !== 0) return { tests: [], said: `no build: ${build.said}` };
     }
-    const report = join(this.directory, 'report.json');
-    rmSync(report, { force: true });
+    const path = join(this.directory, 'report.json');
+    rmSync(path, { force: true });
     const { said } = await this.#node([
       join('node_modules', 'vitest', 'vitest.mjs'),
       'run',
-      catcher.file,
-      `--project=${catcher.project}`,
+      ...new Set(catchers.map(({ file }) => file)),
+      `--project=${project}`,
       '--reporter=json',
-      `--outputFile=${report}`,
+      `--outputFile=${path}`,
       '--bail=1',
-      ...more,
-      ...(catcher.test === undefined ? [] : ['-t', catcher.test]),
+      ...flags,
     ]);
-    return readReport(report, said);
+    return readReport(path, said);
   }
 
   close(): void {
@@ -125,24 +149,33 @@ class Lane {
   }
 }
 
-function readReport(path: string, said: string): TestCounts {
+function readReport(path: string, said: string): Report {
   let report: {
-    numPassedTests: number;
-    numFailedTests: number;
-    testResults: { assertionResults: { status: string; fullName: string }[] }[];
+    testResults: {
+      name: string;
+      assertionResults: { status: string; fullName: string }[];
+    }[];
   };
   try {
     report = JSON.parse(readFileSync(path, 'utf8')) as typeof report;
   } catch {
-    return { passed: 0, failed: 0, detail: `no report: ${said}` };
+    return { tests: [], said: `no report: ${said}` };
   }
-  const { numPassedTests: passed, numFailedTests: failed } = report;
-  const names = report.testResults
-    .flatMap(({ assertionResults }) => assertionResults)
-    .filter(({ status }) => status === 'failed')
-    .map(({ fullName }) => fullName);
-  if (passed + failed === 0) return { passed, failed, detail: `no test ran: ${said}` };
-  return { passed, failed, detail: names[0] ?? '' };
+  const tests = report.testResults.flatMap(({ name: file, assertionResults }) =>
+    assertionResults.map(({ status, fullName }) => ({ file, status, fullName })),
+  );
+  return { tests, said };
+}
+
+/** What a report says of one catcher. */
+function countsOf({ tests, said }: Report, { file, test = '' }: Catcher): TestCounts {
+  const ran = tests.filter(
+    (each) => each.file.endsWith(file) && each.fullName.match(test) !== null,
+  );
+  const passed = ran.filter(({ status }) => status === 'passed').length;
+  const failures = ran.filter(({ status }) => status === 'failed');
+  const detail = passed + failures.length === 0 ? `no test ran: ${said}` : failures[0]?.fullName;
+  return { passed, failed: failures.length, detail: detail ?? '' };
 }
 
 function describeCatcher({ project, file, test }: Catcher): string {
@@ -172,11 +205,12 @@ async function inLanes<T, R>(
 /** @returns what is wrong with the tests before anything is broken. */
 async function checkSound(lanes: readonly Lane[], chosen: readonly Break[]): Promise<string[]> {
   const catchers = new Map(chosen.map(({ caughtBy }) => [describeCatcher(caughtBy), caughtBy]));
-  const problems = await inLanes(lanes, [...catchers], async (lane, [name, catcher]) => {
-    const { passed, failed, detail } = await lane.run(catcher);
-    if (failed === 0 && passed > 0) return [];
-    return [`${name} fails on the unbroken project: ${detail}`];
-  });
+  const units = [...catchers.values()].filter(({ project }) => project === 'unit');
+  const others = [...catchers.values()].filter(({ project }) => project !== 'unit');
+  // Unit tests take less time than starting their runner: all of them in one go.
+  const runs =
+    units.length === 0 ? others.map((each) => [each]) : [units, ...others.map((each) => [each])];
+  const problems = await inLanes(lanes, runs, (lane, together) => lane.check(together));
   return problems.flat();
 }
 
