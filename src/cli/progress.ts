@@ -24,7 +24,7 @@ export interface Progress {
   /** Of the last completed batch; absent before one. */
   readonly schedulingDelayMs?: number;
   readonly processingMs?: number;
-  /** Of the slowest receiver log; absent with the log off. */
+  /** Writing a group and syncing it, of the slowest receiver log; absent with the log off. */
   readonly syncMsP50?: number;
   readonly syncMsP99?: number;
 }

@@ -1,6 +1,8 @@
 /** Logs that cannot be opened: options that are wrong, and disks that fail at any call of it.
  * @module */
+import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { FaultyReads } from '../../test/support/faulty-reads.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { MemoryDisk } from '../../test/support/memory-disk.ts';
 import type { Lsn } from '../core/ids.ts';
@@ -8,6 +10,7 @@ import type { CallKind, FaultEffect } from '../testing/fault-plan.ts';
 import { scanLog } from './log-scan.ts';
 import { judgeLog } from './log-verdict.ts';
 import { readRecords } from './scanned-record.ts';
+import { segmentName } from './segment-name.ts';
 import { WriteAheadLog } from './write-ahead-log.ts';
 import type { WalOptions } from './wal-options.ts';
 
@@ -108,4 +111,12 @@ it('a log that is closed at once does not finish its spare', async () => {
   await log.close();
   const names = (await disk.list(DIRECTORY)) ?? [];
   expect(names.filter((name) => name.startsWith('spare-'))).toEqual([]);
+});
+
+it('a header that the device does not give back is not called damaged', async () => {
+  const log = await open();
+  await log.close();
+  const path = join(DIRECTORY, segmentName(1));
+  const refused = open({ disk: new FaultyReads(disk, { path, fromBytes: 0, errno: 'EIO' }) });
+  await expect(refused).rejects.toThrow(/header of the log segment .* cannot be read \(EIO\)/);
 });

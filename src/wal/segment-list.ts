@@ -45,14 +45,17 @@ export async function listLog(disk: Disk, directory: string): Promise<LogListing
 }
 
 /** The segments of a log that has been judged sound enough to be opened.
- * @throws {MillraceError} WAL_CORRUPT when a header is damaged. */
+ * @throws {MillraceError} WAL_CORRUPT when a header is damaged, or the device does not give it
+ *   back. */
 export function requireReadable(listing: LogListing): FoundSegment[] {
   return listing.segments.map((segment) => {
     if ('header' in segment) return segment;
+    const { path, seq, errno } = segment;
+    const what = errno === undefined ? 'is damaged' : `cannot be read (${errno})`;
     throw new MillraceError(
       'WAL_CORRUPT',
-      `the header of the log segment ${segment.path} is damaged: the log cannot be continued`,
-      { details: { path: segment.path, segmentSeq: segment.seq } },
+      `the header of the log segment ${path} ${what}: the log cannot be continued`,
+      { details: { path, segmentSeq: seq } },
     );
   });
 }

@@ -31,7 +31,7 @@ export interface WalStats {
   readonly records: number;
   /** Written in groups, padding included. */
   readonly bytes: number;
-  /** Milliseconds, over the latest 1024 syncs. */
+  /** Milliseconds, over the latest 1024 syncs; with the write where one call does both. */
   readonly syncMs: LatencySummary;
   /** Segment files of this log, those of earlier opens and the active one included. */
   readonly segments: number;

@@ -105,6 +105,7 @@ export type AddOutcome =
 export interface LogStats {
   readonly groups: number;
   readonly bytes: number;
+  /** Of a group's write and sync. */
   readonly syncMsP50: number;
   readonly syncMsP99: number;
   readonly pendingBytes: number;
