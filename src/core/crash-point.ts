@@ -26,6 +26,8 @@ export interface CrashPlan {
   readonly occurrence: number;
   /** @defaultValue SIGKILL */
   readonly signal?: 'SIGKILL' | 'SIGSTOP';
+  /** The thread stands still for so long first: what the others send too early gets out. */
+  readonly lingerMs?: number;
 }
 
 let armed: CrashPlan | undefined;
@@ -41,5 +43,9 @@ export function armCrash(plan: CrashPlan | undefined): void {
 export function reached(step: CrashStep): void {
   if (armed === undefined || armed.step !== step) return;
   passed += 1;
-  if (passed === armed.occurrence) process.kill(process.pid, armed.signal ?? 'SIGKILL');
+  if (passed !== armed.occurrence) return;
+  if (armed.lingerMs !== undefined) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, armed.lingerMs);
+  }
+  process.kill(process.pid, armed.signal ?? 'SIGKILL');
 }

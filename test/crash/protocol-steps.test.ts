@@ -27,6 +27,9 @@ const STEPS: readonly (readonly [Thread, string])[] = [
   ['receivers', 'R9'],
 ];
 const OCCURRENCES = [1, 2, 5];
+/** How long the driver stands at its steps before it dies, so that an acknowledgement which the
+ * receivers give before the driver has registered the block reaches its client. */
+const LINGER_MS = 50;
 
 const trials: HttpTrial[] = [];
 afterEach(async () => {
@@ -52,8 +55,9 @@ async function dieAt({ site }: HttpTrial, thread: Thread, plan: CrashPlan): Prom
 /** Dies before and after the step, in turn. */
 async function dieAround(trial: HttpTrial, thread: Thread, step: string): Promise<void> {
   for (const occurrence of OCCURRENCES) {
-    await dieAt(trial, thread, { step: `${step}.before` as CrashStep, occurrence });
-    await dieAt(trial, thread, { step: `${step}.after` as CrashStep, occurrence });
+    const plan = { occurrence, ...(thread === 'driver' ? { lingerMs: LINGER_MS } : {}) };
+    await dieAt(trial, thread, { step: `${step}.before` as CrashStep, ...plan });
+    await dieAt(trial, thread, { step: `${step}.after` as CrashStep, ...plan });
   }
 }
 
@@ -68,6 +72,15 @@ describe('dies before and after', () => {
     const trial = await openTrial();
     for (const occurrence of OCCURRENCES) {
       await dieAt(trial, 'driver', { step: 'R3.before', occurrence });
+    }
+    await trial.finishAndCheck();
+  });
+
+  // Only the driver log knows then what the batch had.
+  it('the publishing of a batch of which no checkpoint knows', async () => {
+    const trial = await openTrial(true, { checkpointInterval: 60_000 });
+    for (const occurrence of [6, 6, 6]) {
+      await dieAt(trial, 'driver', { step: 'R6.after', occurrence });
     }
     await trial.finishAndCheck();
   });

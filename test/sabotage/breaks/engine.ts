@@ -280,7 +280,11 @@ export const ENGINE_BREAKS: readonly Break[] = [
     file: TRACKER,
     find: "    await this.#logAndApply({ type: 'batch-allocated', share });\n",
     replace: "    applyEvent(this.state, { type: 'batch-allocated', share });\n",
-    caughtBy: { project: 'crash', file: 'test/crash/protocol-steps.test.ts', test: 'R6' },
+    caughtBy: {
+      project: 'crash',
+      file: 'test/crash/protocol-steps.test.ts',
+      test: 'of which no checkpoint knows',
+    },
   },
   {
     name: 'a source is acknowledged before its block is registered (seen by kills)',
