@@ -62,6 +62,13 @@ function expectEqual(found: Record<string, Uint8Array>): void {
 }
 
 describe('a directory that is made equal', () => {
+  it('leaves no temporary file, in the place it was read from either', async () => {
+    const { from, restore, content } = await setUp({ 'spare-2.tmp': Buffer.alloc(9) });
+    await restore();
+    expectEqual(await content());
+    expect(await from.list('/a/log')).toEqual(Object.keys(SOURCE).toSorted());
+  });
+
   it.each<[string, Record<string, Uint8Array> | undefined]>([
     ['is not there', undefined],
     ['is empty', {}],

@@ -4,8 +4,10 @@
  *     then:       files that the source does not have are removed, fsync of the directory
  *
  * A file is there whole or not at all, whenever the power fails. Temporary files (`.tmp`, `.part`)
- * mean nothing in any directory of the engine: they are not copied, and removed. Knows nothing of
- * what the files hold. Two buffers of 1 MiB, whatever the files' size.
+ * mean nothing in any directory of the engine: they are not copied, and removed from both places. One
+ * that stayed in the source would be in the way of the next file of that name, which is made in both
+ * by somebody who looks for free names in one. Knows nothing of what the files hold. Two buffers of
+ * 1 MiB, whatever the files' size.
  * @module */
 import { join } from 'node:path';
 import { MillraceError } from '../core/errors.ts';
@@ -49,6 +51,9 @@ export async function restoreDirectory(work: CopyWork, name: string): Promise<nu
     changed += 1;
   }
   for (const file of extra) await to.disk.unlink(join(target, file));
+  for (const file of wanted.filter(isTemporary)) {
+    await from.disk.unlink(join(from.directory, name, file));
+  }
   await to.disk.syncDirectory(target);
   return changed;
 }

@@ -53,21 +53,25 @@ class History {
 
   /** Some work, cut off somewhere, or ended in order. */
   async live(): Promise<void> {
+    // Work that lost its power stands still at its next call, and if that needs no disk it would go
+    // on in the next life.
+    let isOver = false;
     const work = async (): Promise<void> => {
-      for (let steps = 2 + this.below(8); steps > 0; steps -= 1) {
+      for (let steps = 2 + this.below(8); steps > 0 && !isOver; steps -= 1) {
         const step = this.below(10);
         if (step < 5) await this.copies.registerMany(1 + this.below(4));
         else if (step < 7) await this.copies.allocate();
         else if (step < 9) await this.copies.checkpoint();
         else await this.copies.idle();
       }
-      if (this.below(3) === 0) await this.copies.close();
+      if (!isOver && this.below(3) === 0) await this.copies.close();
     };
     try {
       await this.copies.orLosePower(work, 5 + this.below(150));
       if (this.below(2) === 0) this.copies.kill();
       else this.copies.cutPower();
     } catch (error) {
+      isOver = true;
       if (!(error instanceof PowerLost)) throw error;
       this.copies.cutPower();
     }

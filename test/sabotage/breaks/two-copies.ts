@@ -109,6 +109,14 @@ export const TWO_COPIES_BREAKS: readonly Break[] = [
     caughtBy: unit('src/wal/copy-restore.test.ts'),
   },
   {
+    name: 'a spare of an earlier life stays in the copy that was believed',
+    violates: 'spares',
+    file: 'src/wal/copy-restore.ts',
+    find: '    await from.disk.unlink(join(from.directory, name, file));\n',
+    replace: '    void file;\n',
+    caughtBy: unit('src/wal/copy-restore.test.ts', 'leaves no temporary file'),
+  },
+  {
     name: 'a copy that missed a life is taken for one that shared it',
     violates: 'I1',
     file: 'src/driver/copy-choice.ts',
