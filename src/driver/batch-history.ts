@@ -20,6 +20,7 @@ import type { Leaf } from '../dstream/task-spec.ts';
 import type { BlockMemory } from './block-memory.ts';
 import { PieceKeeper } from './kept-pieces.ts';
 import type { Pieces, WrittenShuffle } from './kept-pieces.ts';
+import { mapAt } from './tracker-state.ts';
 import type { BatchShare, InputShare } from './tracker-state.ts';
 
 export interface BatchHistoryOptions {
@@ -36,13 +37,6 @@ export interface BatchHistoryOptions {
   readonly shareAt: (batchTimeMs: BatchTimeMs) => BatchShare | undefined;
 }
 
-/** A window's reads of one shuffle: the output that they are for is due at multiples of `slideMs`,
- * and the oldest batch that it reads lies `ageMs` before. */
-interface Reader {
-  readonly slideMs: number;
-  readonly ageMs: number;
-}
-
 export class BatchHistory {
   readonly #options: BatchHistoryOptions;
   readonly #batches = new Map<BatchTimeMs, KnownBatch>();
@@ -50,8 +44,9 @@ export class BatchHistory {
   readonly #blocks = new Map<string, BlockInfo>();
   readonly #keeper: PieceKeeper;
   readonly #plans = new Map<string, JobPlan>();
-  /** By shuffle id. Shuffles of the batch itself only have none. */
-  readonly #readers = new Map<string, Reader[]>();
+  /** How windows read shuffles, by shuffle id: the age of the oldest batch that an output reads, by
+   * the slide of the output. Shuffles of the batch itself only have none. */
+  readonly #oldestReadMs = new Map<string, Map<number, number>>();
 
   constructor(options: BatchHistoryOptions) {
     this.#options = options;
@@ -125,19 +120,19 @@ export class BatchHistory {
     shuffleId: string,
     { timeMs, afterMs }: { readonly timeMs: number; readonly afterMs: number },
   ): boolean {
-    const readers = this.#readers.get(shuffleId) ?? [];
-    return readers.some(({ slideMs, ageMs }) => {
+    for (const [slideMs, ageMs] of this.#oldestReadMs.get(shuffleId) ?? []) {
       const nextMs = (Math.floor(afterMs / slideMs) + 1) * slideMs;
-      return nextMs - timeMs <= ageMs;
-    });
+      if (nextMs - timeMs <= ageMs) return true;
+    }
+    return false;
   }
 
   #addReaders(outputId: string): void {
     const slideMs = this.#options.times.slideMs(outputId);
     for (const { shuffleId, ageMs } of this.planOf(outputId).shuffles) {
       if (ageMs === 0) continue;
-      const readers = this.#readers.get(shuffleId) ?? [];
-      this.#readers.set(shuffleId, [...readers, { slideMs, ageMs }]);
+      const oldest = mapAt(this.#oldestReadMs, shuffleId, () => new Map<number, number>());
+      oldest.set(slideMs, Math.max(ageMs, oldest.get(slideMs) ?? 0));
     }
   }
 }

@@ -1,5 +1,5 @@
 /** @module */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -82,6 +82,18 @@ it('writes to one file what would fill more than half of the tasks’ memory, an
   expect(readdirSync(directory)).toHaveLength(2);
   const again = keeper.keep({ pieces: [written(bytes(8, 7))] });
   expect(again.whole?.kind).toBe('arena');
+});
+
+it('leaves pieces where they are when they cannot be written anywhere else', () => {
+  const file = join(directory, 'no-directory');
+  writeFileSync(file, '');
+  const nowhere = new PieceKeeper(arena, file);
+  const large = written(bytes(3 * EXTENT, 1), bytes(EXTENT, 2));
+  const pieces = [large, written(bytes(4 * EXTENT, 3)), written(bytes(2 * EXTENT, 4))];
+  const kept = nowhere.keep({ pieces });
+  expect(kept).toEqual({ pieces });
+  nowhere.free(kept);
+  expect(arena.usedExtents('tasks')).toBe(0);
 });
 
 it('frees pieces that were never packed', () => {

@@ -13,6 +13,7 @@ import type { BlockArena } from '../blocks/block-arena.ts';
 import type { SharedBytes } from '../blocks/block-ref.ts';
 import { SharedStore, freeShared, readShared } from '../blocks/shared-store.ts';
 import { present } from '../core/assert.ts';
+import { MillraceError } from '../core/errors.ts';
 
 /** `[map partition][reduce partition]` */
 export type Pieces = readonly (readonly (SharedBytes | null)[])[];
@@ -39,8 +40,10 @@ export class PieceKeeper {
     this.#store = new SharedStore(arena, DRIVER_OWNER, spillDirectory);
   }
 
-  /** Packs the pieces of a shuffle; those given are freed. No task may be reading them. */
-  keep({ pieces }: WrittenShuffle): WrittenShuffle {
+  /** Packs the pieces of a shuffle; those given are freed. No task may be reading them.
+   * @returns what was given when there is no room for it on the disk either. */
+  keep(written: WrittenShuffle): WrittenShuffle {
+    const { pieces } = written;
     const all = pieces.flat().filter((piece) => piece !== null);
     const offsets = new Map<SharedBytes, number>();
     let totalBytes = 0;
@@ -51,7 +54,8 @@ export class PieceKeeper {
     if (totalBytes === 0) return { pieces, whole: null };
     const packed = Buffer.alloc(totalBytes);
     for (const [piece, at] of offsets) packed.set(readShared(this.#arena, piece), at);
-    const whole = this.#mayTake(totalBytes) ? this.#store.write(packed) : this.#store.spill(packed);
+    const whole = this.#write(packed);
+    if (whole === undefined) return written;
     if (whole.kind === 'arena') this.#arenaBytes += totalBytes;
     for (const piece of all) freeShared(this.#arena, piece);
     const moved = (piece: SharedBytes): SharedBytes => {
@@ -68,6 +72,17 @@ export class PieceKeeper {
     const parts = whole === undefined ? pieces.flat() : [whole];
     for (const part of parts) if (part !== null) freeShared(this.#arena, part);
     if (whole?.kind === 'arena') this.#arenaBytes -= whole.lengthBytes;
+  }
+
+  #write(packed: Uint8Array): SharedBytes | undefined {
+    try {
+      if (this.#mayTake(packed.byteLength)) return this.#store.write(packed);
+      return this.#store.spill(packed);
+    } catch (error) {
+      if (error instanceof MillraceError) throw error;
+      // The next task that has to write there says what is wrong; a batch that has run is done.
+      return undefined;
+    }
   }
 
   #mayTake(bytes: number): boolean {
