@@ -74,7 +74,7 @@ export const WINDOW_BREAKS: readonly Break[] = [
     violates: 'R8',
     file: 'src/driver/engine-parts.ts',
     find: 'Math.max(times.reachMs, rememberMs)',
-    replace: 'rememberMs',
+    replace: 'Math.min(times.reachMs, rememberMs)',
     caughtBy: {
       project: 'crash',
       file: 'test/crash/windows.test.ts',
