@@ -1,0 +1,142 @@
+/** Runs the batches of a graph on this thread: the plan, the stages and the packed records of a
+ * real engine, without threads, logs, files, retries or a clock.
+ *
+ * A batch is planned as the driver does it (dstream/batch-plan.ts) and its tasks run as an executor
+ * runs them (workers/task-runner.ts), one after the other, in the order of their partitions. Task
+ * specs and results cross as data. A failed task is not tried again: its error is the test's.
+ * Knows no operator, no assertion and no output: who asks for an output's records names it.
+ * @module */
+import { present } from '../../core/assert.ts';
+import { MillraceError } from '../../core/errors.ts';
+import type { BatchTimeMs, StreamId } from '../../core/ids.ts';
+import { expandStage, planJob } from '../../dstream/batch-plan.ts';
+import type { ExpansionContext, ResultStage, ShuffleMapStage } from '../../dstream/batch-plan.ts';
+import type { Graph } from '../../dstream/graph.ts';
+import type { Leaf, TaskAction, TaskSpec, TaskValue } from '../../dstream/task-spec.ts';
+import type { SharedBytes } from '../../blocks/block-ref.ts';
+import { msgpackCodec } from '../../serde/msgpack-codec.ts';
+import type { TaskEnvironment } from '../../workers/task-environment.ts';
+import { runTask } from '../../workers/task-runner.ts';
+import { InlineMemory } from './inline-memory.ts';
+
+/** What a batch has: leaves by input, made in the memory of the run. */
+export type LeavesOf = (streamId: StreamId) => readonly Leaf[];
+
+export interface InlineEngineOptions {
+  /** What shuffles spread over, when their author did not say. */
+  readonly partitions: number;
+}
+
+type Pieces = readonly (readonly (SharedBytes | null)[])[];
+
+/** One run: batches with rising times. */
+export class InlineEngine {
+  readonly memory: InlineMemory = new InlineMemory();
+  readonly #graph: Graph;
+  readonly #options: InlineEngineOptions;
+  readonly #environment: TaskEnvironment;
+
+  constructor(graph: Graph, options: InlineEngineOptions) {
+    this.#graph = graph;
+    this.#options = options;
+    this.#environment = this.#makeEnvironment();
+  }
+
+  /** The next batch. Nothing is computed before it is asked for. */
+  batch(batchTimeMs: BatchTimeMs, leavesOf: LeavesOf): InlineBatch {
+    return new InlineBatch(batchTimeMs, {
+      graph: this.#graph,
+      environment: this.#environment,
+      defaultPartitions: this.#options.partitions,
+      leavesOf,
+    });
+  }
+
+  #makeEnvironment(): TaskEnvironment {
+    const { memory } = this;
+    return {
+      graph: this.#graph,
+      codec: msgpackCodec,
+      readBlock: (ref) => Promise.resolve(memory.readBlock(ref)),
+      readFile: ({ path }) => {
+        throw new MillraceError('BROKEN_INVARIANT', `a test reads no file, but ${path} is one`);
+      },
+      readShared: (bytes) => memory.read(bytes),
+      writeShared: (bytes) => memory.write(bytes),
+      sinkFor: (outputId) => {
+        throw new MillraceError(
+          'BROKEN_INVARIANT',
+          `a test writes to no sink, as ${outputId} does`,
+        );
+      },
+    };
+  }
+}
+
+interface BatchParts {
+  readonly graph: Graph;
+  readonly environment: TaskEnvironment;
+  readonly defaultPartitions: number;
+  readonly leavesOf: LeavesOf;
+}
+
+/** One batch. A shuffle that several outputs read is computed once, as in an engine. */
+export class InlineBatch {
+  readonly batchTimeMs: BatchTimeMs;
+  readonly #parts: BatchParts;
+  readonly #pieces = new Map<string, Pieces>();
+
+  constructor(batchTimeMs: BatchTimeMs, parts: BatchParts) {
+    this.batchTimeMs = batchTimeMs;
+    this.#parts = parts;
+  }
+
+  /** The records of an output, one array for each partition.
+   * @throws {MillraceError} TASK_FAILED when a function of the user threw: names the operator, and
+   *   `cause` is what it threw. */
+  async collect(outputId: string): Promise<unknown[][]> {
+    const values = await this.run(outputId, { kind: 'collect' });
+    return values.map((value) => this.#recordsOf(value));
+  }
+
+  /** Runs what an output needs, then `action` on each partition of its result. */
+  async run(outputId: string, action: TaskAction): Promise<readonly TaskValue[]> {
+    const plan = planJob(this.#parts.graph, outputId);
+    for (const stage of plan.shuffles) await this.#runShuffle(outputId, stage);
+    return this.#runStage(plan.result, { outputId, action });
+  }
+
+  async #runShuffle(outputId: string, stage: ShuffleMapStage): Promise<void> {
+    const { shuffleId, partitions = this.#parts.defaultPartitions } = stage;
+    if (this.#pieces.has(shuffleId)) return;
+    const action: TaskAction = { kind: 'shuffle-write', shuffleId, partitions };
+    const values = await this.#runStage(stage, { outputId, action });
+    const pieces = values.map((value) => (value.kind === 'shuffle-write' ? value.pieces : []));
+    this.#pieces.set(shuffleId, pieces);
+  }
+
+  async #runStage(
+    stage: ResultStage,
+    job: Pick<TaskSpec, 'outputId' | 'action'>,
+  ): Promise<readonly TaskValue[]> {
+    const { batchTimeMs } = this;
+    const context: ExpansionContext = {
+      defaultPartitions: this.#parts.defaultPartitions,
+      leavesOf: this.#parts.leavesOf,
+      piecesOf: (shuffleId) => present(this.#pieces.get(shuffleId), `shuffle ${shuffleId}`),
+    };
+    const values: TaskValue[] = [];
+    for (const [partition, part] of expandStage(stage, context).entries()) {
+      const spec: TaskSpec = { batchTimeMs, partition, attempt: 0, ...part, ...job };
+      // Through a clone, as between threads: a function in a spec would not survive it.
+      const { value } = await runTask(structuredClone(spec), this.#parts.environment);
+      values.push(value);
+    }
+    return values;
+  }
+
+  #recordsOf(value: TaskValue): unknown[] {
+    if (value.kind !== 'collect' || value.bytes === null) return [];
+    return msgpackCodec.unpack(this.#parts.environment.readShared(value.bytes)) as unknown[];
+  }
+}
