@@ -1,18 +1,8 @@
 /** @module */
 import { describe, expect, it } from 'vitest';
-import { MillraceError } from '../../core/errors.ts';
+import { millraceFailure } from '../../../test/support/millrace-failure.ts';
 import type { DStream } from '../../dstream/dstream.ts';
 import { testStream, testStream2 } from './test-stream.ts';
-
-/** The error that a call rejects with. */
-async function failureOf(doing: Promise<unknown>): Promise<MillraceError> {
-  const outcome = await doing.then(
-    () => 'no failure',
-    (error: unknown) => error,
-  );
-  if (outcome instanceof MillraceError) return outcome;
-  throw new Error(`it did not fail as it should: ${String(outcome)}`);
-}
 
 /** A call as plain JavaScript may make it. */
 const loose = testStream as unknown as (...args: readonly unknown[]) => Promise<unknown[][]>;
@@ -114,7 +104,7 @@ describe('testStream2', () => {
 describe('errors of functions', () => {
   it('name the operator and keep the error with its stack', async () => {
     const broken = new TypeError('no such word');
-    const failure = await failureOf(
+    const failure = await millraceFailure(
       testStream([['a'], ['b']], (s) =>
         s.map((word) => {
           if (word === 'b') throw broken;
@@ -131,7 +121,7 @@ describe('errors of functions', () => {
 
   it('call a function once, not again', async () => {
     let calls = 0;
-    await failureOf(
+    await millraceFailure(
       testStream([[1]], (s) =>
         s.map(() => {
           calls += 1;
@@ -143,10 +133,10 @@ describe('errors of functions', () => {
   });
 
   it('tell a record that cannot be packed, on its way in and on its way out', async () => {
-    const into = await failureOf(testStream([[1], [2, 3, () => 4]], (s) => s));
+    const into = await millraceFailure(testStream([[1], [2, 3, () => 4]], (s) => s));
     expect(into.code).toBe('RECORD_UNSUPPORTED');
     expect(into.message).toContain('testStream: record 2 of batch 1 of receiverStream-0');
-    const out = await failureOf(testStream([[1]], (s) => s.map(() => () => 1)));
+    const out = await millraceFailure(testStream([[1]], (s) => s.map(() => () => 1)));
     expect(out).toMatchObject({ code: 'TASK_FAILED', details: { operatorId: 'output' } });
   });
 });
@@ -165,31 +155,31 @@ describe('wrong use', () => {
     ['an empty interval', [[[1]], (s: unknown) => s, { batchInterval: 0 }], /1 ms to 24 hours/],
     ['half a batch', [[[1]], (s: unknown) => s, { batches: 0.5 }], /batches must be an integer/],
   ])('%s: one clear error', async (_, args, message) => {
-    const failure = await failureOf(loose(...args));
+    const failure = await millraceFailure(loose(...args));
     expect(failure.message).toMatch(message);
     expect(failure.message).toMatch(/^testStream: /);
     expect(failure.exitCode).toBe(64);
   });
 
   it('lists all problems at once', async () => {
-    const failure = await failureOf(loose(1, 2, { partitions: 0 }));
+    const failure = await millraceFailure(loose(1, 2, { partitions: 0 }));
     expect(failure.message.split('; ')).toHaveLength(3);
   });
 
   it('tells what the function threw while it built', async () => {
-    const failure = await failureOf(
+    const failure = await millraceFailure(
       testStream([[1]], () => {
         throw new RangeError('not built');
       }),
     );
     expect(failure.message).toContain('threw RangeError: not built');
     expect((failure.cause as Error).stack).toContain('test-stream.test.ts');
-    const wrong = await failureOf(testStream([[1]], (s) => s.repartition(0)));
+    const wrong = await millraceFailure(testStream([[1]], (s) => s.repartition(0)));
     expect(wrong.message).toBe('repartition: partitions must be an integer from 1 to 4096, not 0');
   });
 
   it('refuses outputs, which would not run', async () => {
-    const failure = await failureOf(
+    const failure = await millraceFailure(
       testStream([[1]], (s) => {
         s.print();
         return s;
