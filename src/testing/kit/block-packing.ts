@@ -6,7 +6,7 @@
  * @module */
 import { BlockArena } from '../../blocks/block-arena.ts';
 import { BlockWriter } from '../../blocks/block-writer.ts';
-import { present } from '../../core/assert.ts';
+import { assert, present } from '../../core/assert.ts';
 import { MillraceError } from '../../core/errors.ts';
 import type { StreamId } from '../../core/ids.ts';
 import { msgpackCodec } from '../../serde/msgpack-codec.ts';
@@ -48,7 +48,7 @@ export class BlockPacking {
       try {
         if (this.#writer.append(record) === 'taken') return;
         if (this.#writer.recordCount > 0) blocks.push(this.#cut());
-        this.#writer.append(record);
+        assert(this.#writer.append(record) === 'taken', 'an empty arena has no room');
       } catch (error) {
         throw atPlace(placeOf(index), error);
       }
