@@ -43,7 +43,7 @@ const children = new Set<ReturnType<typeof spawn>>();
 
 /** Names of files that pieces of code give themselves in their first line. */
 function nameOf({ text, place }: FencedBlock): string {
-  const [, name] = /^\/\/ ([\w-]+\.ts)\n/.exec(text) ?? [];
+  const [, name] = /^\/\/ ([\w.-]+\.ts)\n/.exec(text) ?? [];
   return name ?? `${place.replaceAll(/[^a-z0-9]+/gi, '-')}.ts`;
 }
 
@@ -58,7 +58,21 @@ beforeAll(async () => {
     if (block.language !== 'ts') continue;
     writeFileSync(join(project, nameOf(block)), block.text.replaceAll('8080', String(port)));
   }
+  writeOperatorExamples();
 });
+
+/** The examples of the operators, which unit tests run, as one module for the type checker. */
+function writeOperatorExamples(): void {
+  const examples = new Document('docs/operators.md').blocks.map(
+    ({ place, text }) => `async () => { // ${place}\n${text}}`,
+  );
+  writeFileSync(
+    join(project, 'operators.ts'),
+    `import { definePipeline } from 'millrace';
+import { runPipeline, testStream, testStream2 } from 'millrace/testing';
+export const examples = [\n${examples.join(',\n')}];\n`,
+  );
+}
 
 afterAll(() => {
   for (const child of children) child.kill('SIGKILL');
@@ -124,6 +138,7 @@ describe('TypeScript', () => {
       noPropertyAccessFromIndexSignature: true,
       exactOptionalPropertyTypes: true,
       noEmit: true,
+      allowImportingTsExtensions: true,
       types: ['node'],
       typeRoots: [join(ROOT, 'node_modules/@types')],
     };
@@ -156,6 +171,15 @@ describe('TypeScript', () => {
     );
     expect(answer).toBe('{"records":1}\n');
     await kill(program);
+  });
+});
+
+describe('tests', () => {
+  const tests = ofLanguage('ts').filter(({ text }) => text.includes("'node:test'"));
+  it.each(tests.map((block) => [block.place, nameOf(block)]))('%s passes', (_, file) => {
+    const ended = shell(`${process.execPath} --import ${TSX} --test ${file}`);
+    expect(ended.status, ended.stdout).toBe(0);
+    expect(ended.stdout).toMatch(/^# pass [1-9]|^ℹ pass [1-9]/m);
   });
 });
 
