@@ -328,6 +328,60 @@ describe('tables', () => {
   });
 });
 
+describe('the migration table', () => {
+  const page = new Document('docs/migration.md');
+  const rows = page.tables('Spark').map(([spark = '', ours = '', difference]) => {
+    const namesOf = (cell: string) =>
+      [...cell.matchAll(/`([\w.-]+)/g)].map(([, name = '']) => name);
+    return { spark: namesOf(spark), ours, names: namesOf(ours), difference };
+  });
+  let methods: Set<string>;
+  let others: Set<string>;
+  beforeAll(async () => {
+    const dist = new URL('../../dist/', import.meta.url).href;
+    const { DStream, PipelineContext, Receiver, StreamingContext, definePipeline } = (await import(
+      `${dist}index.js`
+    )) as typeof Millrace;
+    const kit = (await import(`${dist}testing/kit/index.js`)) as object;
+    const namesIn = (shape: object) => Object.getOwnPropertyNames(shape);
+    methods = new Set(
+      [DStream, PipelineContext, StreamingContext].flatMap(({ prototype }) => namesIn(prototype)),
+    );
+    const tables = ['option', 'event'].flatMap((head) => {
+      const cells = new Document('docs/reference.md').table(head).map(([cell = '']) => cell);
+      return cells.flatMap((cell) =>
+        [...cell.matchAll(/`([\w-]+)`/g)].map(([, name = '']) => name),
+      );
+    });
+    others = new Set([
+      ...namesIn(Receiver.prototype),
+      'onStart',
+      'onStop',
+      'onEvent',
+      'StreamingContext.getOrCreate',
+      ...Object.keys({ definePipeline, ...kit }),
+      ...tables,
+    ]);
+  });
+
+  it('names on our side only what there is', () => {
+    expect(rows.length).toBeGreaterThan(80);
+    const known = new Set([...methods, ...others]);
+    for (const { ours, names } of rows) {
+      if (names.length === 0) expect(ours).toMatch(/^(not yet|none)$/);
+      expect(names.filter((name) => !known.has(name))).toEqual([]);
+    }
+  });
+
+  it('calls nothing absent that there is, and names every operator and input', () => {
+    const absent = rows.filter(({ ours }) => ours === 'not yet').flatMap(({ spark }) => spark);
+    expect(absent.filter((name) => methods.has(name) && name !== 'checkpoint')).toEqual([]);
+    const named = new Set(rows.flatMap(({ names }) => names));
+    const internal = new Set(['constructor', 'unionAll', 'totals', 'executorStats']);
+    expect([...methods].filter((name) => !named.has(name) && !internal.has(name))).toEqual([]);
+  });
+});
+
 describe('the reference', () => {
   const reference = new Document('docs/reference.md');
   const plain = (cell: string | undefined): string => (cell ?? '').replaceAll('`', '');
