@@ -1,5 +1,5 @@
-/** The examples of docs/operators.md run as they stand there and give what their comments say; there
- * is one for each operator.
+/** The examples of docs/operators.md run as they stand there and give what their comments say.
+ * There is one for each operator.
  * @module */
 import { compileFunction } from 'node:vm';
 import { describe, expect, it } from 'vitest';

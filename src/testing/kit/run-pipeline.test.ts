@@ -87,7 +87,7 @@ describe('runPipeline', () => {
     expect(opened).toEqual([]);
   });
 
-  it('leaves a queue its own records, dealt to partitions as in an engine, or replaces them', async () => {
+  it('leaves a queue its own records, dealt as in an engine, or replaces them', async () => {
     const pipeline = pipelineOf((ssc) => {
       ssc.queueStream([[1, 2, 3], [4]]).print(9, { id: 'out' });
     });

@@ -1,5 +1,5 @@
-/** A whole pipeline in a unit test: its own module, with records in place of its inputs and a record
- * of what its outputs got. Opens no port, no file and no thread, and prints nothing.
+/** A whole pipeline in a unit test: its own module, with records in place of its inputs, and what
+ * its outputs got. Opens no port, no file and no thread, and prints nothing.
  *
  * The module is the one that is deployed: what it builds, builds here. A batch has the next time of
  * the clock's grid, as in an engine; the clock is moved there first.
