@@ -32,30 +32,33 @@ type Pieces = readonly (readonly (SharedBytes | null)[])[];
 /** One run: batches with rising times. */
 export class InlineEngine {
   readonly memory: InlineMemory = new InlineMemory();
-  readonly #graph: Graph;
-  readonly #options: InlineEngineOptions;
+  readonly graph: Graph;
+  /** Of the batches. */
+  readonly partitions: number;
   readonly #environment: TaskEnvironment;
 
-  constructor(graph: Graph, options: InlineEngineOptions) {
-    this.#graph = graph;
-    this.#options = options;
+  constructor(graph: Graph, { partitions }: InlineEngineOptions) {
+    this.graph = graph;
+    this.partitions = partitions;
     this.#environment = this.#makeEnvironment();
   }
 
-  /** The next batch. Nothing is computed before it is asked for. */
-  batch(batchTimeMs: BatchTimeMs, leavesOf: LeavesOf): InlineBatch {
-    return new InlineBatch(batchTimeMs, {
-      graph: this.#graph,
-      environment: this.#environment,
-      defaultPartitions: this.#options.partitions,
-      leavesOf,
-    });
+  /** Begins the next batch. Nothing is computed before it is asked for. */
+  begin(batchTimeMs: BatchTimeMs, leavesOf: LeavesOf): InlineBatch {
+    return new InlineBatch(this, { batchTimeMs, leavesOf });
+  }
+
+  /** Runs one task. Its spec goes through a clone, as between threads: a function in it would not
+   * survive that. */
+  async runTask(spec: TaskSpec): Promise<TaskValue> {
+    const { value } = await runTask(structuredClone(spec), this.#environment);
+    return value;
   }
 
   #makeEnvironment(): TaskEnvironment {
     const { memory } = this;
     return {
-      graph: this.#graph,
+      graph: this.graph,
       codec: msgpackCodec,
       readBlock: (ref) => Promise.resolve(memory.readBlock(ref)),
       readFile: ({ path }) => {
@@ -73,22 +76,28 @@ export class InlineEngine {
   }
 }
 
-interface BatchParts {
-  readonly graph: Graph;
-  readonly environment: TaskEnvironment;
-  readonly defaultPartitions: number;
-  readonly leavesOf: LeavesOf;
-}
-
 /** One batch. A shuffle that several outputs read is computed once, as in an engine. */
-export class InlineBatch {
+export class InlineBatch implements ExpansionContext {
   readonly batchTimeMs: BatchTimeMs;
-  readonly #parts: BatchParts;
+  readonly leavesOf: LeavesOf;
+  readonly #engine: InlineEngine;
   readonly #pieces = new Map<string, Pieces>();
 
-  constructor(batchTimeMs: BatchTimeMs, parts: BatchParts) {
+  constructor(
+    engine: InlineEngine,
+    { batchTimeMs, leavesOf }: Pick<InlineBatch, 'batchTimeMs' | 'leavesOf'>,
+  ) {
+    this.#engine = engine;
     this.batchTimeMs = batchTimeMs;
-    this.#parts = parts;
+    this.leavesOf = leavesOf;
+  }
+
+  get defaultPartitions(): number {
+    return this.#engine.partitions;
+  }
+
+  piecesOf(shuffleId: string): Pieces {
+    return present(this.#pieces.get(shuffleId), `shuffle ${shuffleId}`);
   }
 
   /** The records of an output, one array for each partition.
@@ -96,18 +105,21 @@ export class InlineBatch {
    *   `cause` is what it threw. */
   async collect(outputId: string): Promise<unknown[][]> {
     const values = await this.run(outputId, { kind: 'collect' });
-    return values.map((value) => this.#recordsOf(value));
+    return values.map((value) => {
+      if (value.kind !== 'collect' || value.bytes === null) return [];
+      return msgpackCodec.unpack(this.#engine.memory.read(value.bytes)) as unknown[];
+    });
   }
 
   /** Runs what an output needs, then `action` on each partition of its result. */
   async run(outputId: string, action: TaskAction): Promise<readonly TaskValue[]> {
-    const plan = planJob(this.#parts.graph, outputId);
+    const plan = planJob(this.#engine.graph, outputId);
     for (const stage of plan.shuffles) await this.#runShuffle(outputId, stage);
     return this.#runStage(plan.result, { outputId, action });
   }
 
   async #runShuffle(outputId: string, stage: ShuffleMapStage): Promise<void> {
-    const { shuffleId, partitions = this.#parts.defaultPartitions } = stage;
+    const { shuffleId, partitions = this.defaultPartitions } = stage;
     if (this.#pieces.has(shuffleId)) return;
     const action: TaskAction = { kind: 'shuffle-write', shuffleId, partitions };
     const values = await this.#runStage(stage, { outputId, action });
@@ -120,23 +132,11 @@ export class InlineBatch {
     job: Pick<TaskSpec, 'outputId' | 'action'>,
   ): Promise<readonly TaskValue[]> {
     const { batchTimeMs } = this;
-    const context: ExpansionContext = {
-      defaultPartitions: this.#parts.defaultPartitions,
-      leavesOf: this.#parts.leavesOf,
-      piecesOf: (shuffleId) => present(this.#pieces.get(shuffleId), `shuffle ${shuffleId}`),
-    };
     const values: TaskValue[] = [];
-    for (const [partition, part] of expandStage(stage, context).entries()) {
-      const spec: TaskSpec = { batchTimeMs, partition, attempt: 0, ...part, ...job };
-      // Through a clone, as between threads: a function in a spec would not survive it.
-      const { value } = await runTask(structuredClone(spec), this.#parts.environment);
-      values.push(value);
+    for (const [partition, part] of expandStage(stage, this).entries()) {
+      const spec = { batchTimeMs, partition, attempt: 0, ...part, ...job };
+      values.push(await this.#engine.runTask(spec));
     }
     return values;
-  }
-
-  #recordsOf(value: TaskValue): unknown[] {
-    if (value.kind !== 'collect' || value.bytes === null) return [];
-    return msgpackCodec.unpack(this.#parts.environment.readShared(value.bytes)) as unknown[];
   }
 }

@@ -63,7 +63,7 @@ export async function runPipeline(
   for (let index = 0; index < run.shape.batches; index += 1) {
     const batchTimeMs = advanceToGrid(run.clock, batchIntervalMs);
     times.push(batchTimeMs);
-    await captureBatch(engine.batch(batchTimeMs, leavesOf(index)), captured, run.called);
+    await captureBatch(engine.begin(batchTimeMs, leavesOf(index)), captured, run.called);
   }
   return new CapturedRun(times, captured);
 }

@@ -110,7 +110,7 @@ async function run(call: string, given: Call): Promise<unknown[][]> {
   for (let index = 0; index < shape.batches; index += 1) {
     const batchTimeMs = ((index + 1) * intervalMs) as BatchTimeMs;
     const leavesOf = (id: StreamId): readonly Leaf[] => packed.get(id)?.leavesOf(index) ?? [];
-    results.push((await engine.batch(batchTimeMs, leavesOf).collect(OUTPUT_ID)).flat());
+    results.push((await engine.begin(batchTimeMs, leavesOf).collect(OUTPUT_ID)).flat());
   }
   return results;
 }
