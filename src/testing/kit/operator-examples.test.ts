@@ -42,9 +42,8 @@ describe('docs/operators.md', () => {
     const operators = Object.getOwnPropertyNames(DStream.prototype).filter(
       (name) => !INTERNAL.has(name),
     );
-    expect(page.anchors).toEqual(
-      expect.arrayContaining(operators.map((name) => name.toLowerCase())),
-    );
+    const sections = new Set(page.anchors);
+    expect(operators.filter((name) => !sections.has(name.toLowerCase()))).toEqual([]);
     const untold = operators.filter((name) => !examples.some(({ text }) => calls(text, name)));
     expect(untold).toEqual([]);
     const groups = ['operators', 'per-record', 'per-stream', 'pairs', 'outputs'];
