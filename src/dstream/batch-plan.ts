@@ -29,6 +29,8 @@ export type BranchLeaf =
       readonly shuffleIds: readonly string[];
       /** Absent: the batch's default. */
       readonly partitions?: number;
+      /** One partition for each map partition: nothing was redistributed. */
+      readonly isInPlace?: true;
     };
 
 /** A leaf, and the ids of the narrow operators from there to the end of the stage. */
@@ -109,13 +111,22 @@ export function expandStage(
 }
 
 function shuffleLeaves(
-  { operatorId, shuffleIds, partitions }: BranchLeaf & { readonly kind: 'shuffle' },
+  { operatorId, shuffleIds, partitions, isInPlace }: BranchLeaf & { readonly kind: 'shuffle' },
   context: ExpansionContext,
 ): readonly Leaf[] {
   const shuffles = shuffleIds.map((shuffleId) => ({
     shuffleId,
     rows: context.piecesOf(shuffleId),
   }));
+  if (isInPlace) {
+    return shuffles.flatMap(({ shuffleId, rows }) =>
+      rows.map((row) => ({
+        kind: 'shuffle' as const,
+        operatorId,
+        inputs: [{ shuffleId, pieces: row.filter((piece) => piece !== null) }],
+      })),
+    );
+  }
   return Array.from({ length: partitions ?? context.defaultPartitions }, (_, partition) => ({
     kind: 'shuffle',
     operatorId,
@@ -147,6 +158,7 @@ function branchesOf(graph: Graph, streamOperatorId: string): readonly Branch[] {
             operatorId: node.id,
             shuffleIds: shuffleIdsOf(node),
             ...fixedPartitions(node),
+            ...(node.kind === 'persist' ? { isInPlace: true as const } : {}),
           },
           via: [],
         },
@@ -183,9 +195,11 @@ function addShuffles(
   }
 }
 
-/** `count` and `reduce` make one record, the others what their author asked for, if anything. */
+/** `count` and `reduce` make one record, `persist` keeps each partition in one piece, the others make
+ * what their author asked for, if anything. */
 function fixedPartitions(node: GraphNode): { readonly partitions?: number } {
-  if (node.kind === 'count' || node.kind === 'reduce') return { partitions: 1 };
+  const { kind } = node;
+  if (kind === 'count' || kind === 'reduce' || kind === 'persist') return { partitions: 1 };
   const partitions = node.options['partitions'];
   return typeof partitions === 'number' ? { partitions } : {};
 }

@@ -5,8 +5,8 @@
  * State: open → sealed.
  * @module */
 import { MillraceError } from '../core/errors.ts';
-import { Graph } from './graph.ts';
-import type { GraphNode, NodeOptions, OperatorKind, UserFunction } from './graph.ts';
+import { Graph, roleOf } from './graph.ts';
+import type { GraphNode, NodeOptions, OperatorKind, OperatorRole, UserFunction } from './graph.ts';
 
 /** What is asked for; the builder completes it. */
 export interface NodeRequest {
@@ -15,8 +15,12 @@ export interface NodeRequest {
   readonly id: string | undefined;
   readonly options?: NodeOptions;
   readonly fn?: UserFunction;
+  readonly fns?: GraphNode['fns'];
   readonly batches?: GraphNode['batches'];
 }
+
+/** Operators whose result for a batch depends on that batch alone. */
+const STATELESS_ROLES: ReadonlySet<OperatorRole> = new Set(['narrow', 'union', 'shuffle']);
 
 /** Ids stand in file names, in shuffle ids before a `:` and in block ids before a `/`. */
 const ID_PATTERN = /^[A-Za-z0-9._-]{1,128}$/;
@@ -26,6 +30,8 @@ export class GraphBuilder {
   readonly #nodes = new Map<string, GraphNode>();
   readonly #counts = new Map<OperatorKind, number>();
   #isSealed = false;
+  /** The operator whose function adds operators now. */
+  #transforming: string | undefined;
 
   constructor(pipelineName: string) {
     this.#pipelineName = pipelineName;
@@ -34,7 +40,7 @@ export class GraphBuilder {
   /** @returns the id of the new operator.
    * @throws {MillraceError} CONTEXT_STATE after `seal`, PIPELINE_INVALID for a bad or taken id. */
   add(request: NodeRequest): string {
-    const { kind, parents, options = {}, fn, batches } = request;
+    const { kind, parents, options = {}, fn, fns, batches } = request;
     if (this.#isSealed) {
       throw new MillraceError(
         'CONTEXT_STATE',
@@ -42,6 +48,7 @@ export class GraphBuilder {
           'add operators only while the function given to definePipeline runs',
       );
     }
+    this.#refuseInTransform(kind);
     const id = this.#idFor(kind, request.id);
     this.#nodes.set(
       id,
@@ -51,16 +58,39 @@ export class GraphBuilder {
         parents: Object.freeze([...parents]),
         options: Object.freeze({ ...options }),
         ...(fn === undefined ? {} : { fn }),
+        ...(fns === undefined ? {} : { fns: Object.freeze({ ...fns }) }),
         ...(batches === undefined ? {} : { batches }),
       }),
     );
     return id;
   }
 
+  /** Runs a function that may add stateless operators only.
+   * @param caller whose function it is, for messages. */
+  transforming<R>(caller: string, build: () => R): R {
+    const outer = this.#transforming;
+    this.#transforming = caller;
+    try {
+      return build();
+    } finally {
+      this.#transforming = outer;
+    }
+  }
+
   /** The finished graph; nothing can be added any more. */
   seal(): Graph {
     this.#isSealed = true;
     return new Graph(Object.freeze([...this.#nodes.values()]));
+  }
+
+  #refuseInTransform(kind: OperatorKind): void {
+    const caller = this.#transforming;
+    if (caller === undefined || STATELESS_ROLES.has(roleOf(kind))) return;
+    throw new MillraceError(
+      'PIPELINE_INVALID',
+      `pipeline ${this.#pipelineName}: ${kind} was called inside the function given to ${caller}, ` +
+        'which may use stateless operators only; call it on the result instead',
+    );
   }
 
   #idFor(kind: OperatorKind, given: string | undefined): string {

@@ -35,7 +35,10 @@ const OPERATOR_ROLES = {
   countByValue: 'shuffle',
   reduce: 'shuffle',
   repartition: 'shuffle',
+  persist: 'shuffle',
   reduceByKey: 'shuffle',
+  combineByKey: 'shuffle',
+  aggregateByKey: 'shuffle',
   groupByKey: 'shuffle',
   cogroup: 'shuffle',
   join: 'shuffle',
@@ -88,6 +91,8 @@ export interface NodeDescription {
 export interface GraphNode extends NodeDescription {
   /** The user's function, where the operator has one. */
   readonly fn?: UserFunction;
+  /** The user's functions by their names, of an operator with several. */
+  readonly fns?: Readonly<Record<string, UserFunction>>;
   /** The records of a queueStream, one array per batch. */
   readonly batches?: readonly (readonly unknown[])[];
 }
