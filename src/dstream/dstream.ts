@@ -6,6 +6,7 @@
  * are per thread, and a function may run again for the same records when a task is retried.
  * Mirrors Spark's `DStream` and `PairDStreamFunctions`; pair methods ask for pairs by their `this`.
  * @module */
+import type { Duration } from '../core/duration.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { Batch, BatchInfo, PartitionInfo } from './batch.ts';
 import type { GraphBuilder } from './graph-builder.ts';
@@ -13,6 +14,14 @@ import type { KindOf, NodeOptions, OperatorKind, UserFunction } from './graph.ts
 import { OptionCheck } from './option-check.ts';
 import { checkFunctions, checkOperator, checkShuffle, copier } from './operator-options.ts';
 import type { OperatorOptions, ShuffleOptions, SyncResult } from './operator-options.ts';
+import {
+  addCountByValueAndWindow,
+  addCountByWindow,
+  addGroupByKeyAndWindow,
+  addReduceByKeyAndWindow,
+  addReduceByWindow,
+  addWindow,
+} from './window-operators.ts';
 
 const PRINT_RECORDS_MAX = 10_000;
 
@@ -259,6 +268,69 @@ export class DStream<T> {
     return this.#pairUp('fullOuterJoin', other, options);
   }
 
+  /** The records of all batches of this stream in the last `length`, the oldest batch first.
+   * @param length a multiple of this stream's slide, which is the batch interval unless it comes
+   *   from another window.
+   * @param slide how often there is a batch of the result: at batch times that are multiples of
+   *   it. Itself a multiple of this stream's slide, and by default equal to it. */
+  window(length: Duration, slide?: Duration, options?: OperatorOptions): DStream<T> {
+    return this.#windowed(addWindow(this.#builder, this.id, { span: { length, slide }, options }));
+  }
+
+  /** One record for each window: how many records its batches have, 0 for none. */
+  countByWindow(length: Duration, slide?: Duration, options?: OperatorOptions): DStream<number> {
+    const call = { parent: this.id, span: { length, slide }, options };
+    return this.#windowed(addCountByWindow(this.#builder, call));
+  }
+
+  /** For each window a pair for each different record: the record, and how often it comes. */
+  countByValueAndWindow(
+    length: Duration,
+    slide?: Duration,
+    options?: ShuffleOptions,
+  ): DStream<[T, number]> {
+    const call = { parent: this.id, span: { length, slide }, options };
+    return this.#windowed(addCountByValueAndWindow(this.#builder, call));
+  }
+
+  /** One record for each window, all records of its batches combined pairwise in their order; none
+   * for an empty window. Each batch is reduced once, and windows combine the results.
+   * @param f associative; it may change and return its first argument. */
+  reduceByWindow(
+    f: (a: T, b: T) => T,
+    length: Duration,
+    slide?: Duration,
+    options?: OperatorOptions,
+  ): DStream<T> {
+    const call = { parent: this.id, span: { length, slide }, options };
+    return this.#windowed(addReduceByWindow(this.#builder, f, call));
+  }
+
+  /** For each window a pair for each key: the key, and all its values, oldest batch first. */
+  groupByKeyAndWindow<K, V>(
+    this: DStream<readonly [K, V]>,
+    length: Duration,
+    slide?: Duration,
+    options?: ShuffleOptions,
+  ): DStream<[K, V[]]> {
+    const call = { parent: this.id, span: { length, slide }, options };
+    return this.#windowed(addGroupByKeyAndWindow(this.#builder, call));
+  }
+
+  /** For each window a pair for each key: the key, and its values combined pairwise in their order.
+   * Each batch is reduced once, and windows combine the results.
+   * @param f associative; it may change and return its first argument. */
+  reduceByKeyAndWindow<K, V>(
+    this: DStream<readonly [K, V]>,
+    f: (a: V, b: V) => V,
+    length: Duration,
+    slide?: Duration,
+    options?: ShuffleOptions,
+  ): DStream<[K, V]> {
+    const call = { parent: this.id, span: { length, slide }, options };
+    return this.#windowed(addReduceByKeyAndWindow(this.#builder, f, call));
+  }
+
   /** Writes the first `n` records of each batch to standard output. @param n 1 … 10,000. */
   print(n = 10, options?: OperatorOptions): void {
     const check = new OptionCheck('print');
@@ -313,6 +385,10 @@ export class DStream<T> {
     };
     const request = { kind, id, parents, options, ...functions };
     return new DStream<U>(this.#builder, this.#builder.add(request));
+  }
+
+  #windowed<U>(id: string): DStream<U> {
+    return new DStream<U>(this.#builder, id);
   }
 
   #narrow<U>(

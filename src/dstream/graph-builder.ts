@@ -13,6 +13,8 @@ export interface NodeRequest {
   readonly kind: OperatorKind;
   readonly parents: readonly string[];
   readonly id: string | undefined;
+  /** Instead: an id that `reserveId` gave, or one made from it. */
+  readonly reservedId?: string;
   readonly options?: NodeOptions;
   readonly fn?: UserFunction;
   readonly fns?: GraphNode['fns'];
@@ -28,7 +30,7 @@ const ID_PATTERN = /^[A-Za-z0-9._-]{1,128}$/;
 export class GraphBuilder {
   readonly #pipelineName: string;
   readonly #nodes = new Map<string, GraphNode>();
-  readonly #counts = new Map<OperatorKind, number>();
+  readonly #counts = new Map<string, number>();
   #isSealed = false;
   /** The operator whose function adds operators now. */
   #transforming: string | undefined;
@@ -49,7 +51,8 @@ export class GraphBuilder {
       );
     }
     this.#refuseInTransform(kind);
-    const id = this.#idFor(kind, request.id);
+    const id = request.reservedId ?? this.reserveId(kind, request.id);
+    this.#refuseTaken(id);
     this.#nodes.set(
       id,
       Object.freeze({
@@ -93,23 +96,27 @@ export class GraphBuilder {
     );
   }
 
-  #idFor(kind: OperatorKind, given: string | undefined): string {
-    const n = this.#counts.get(kind) ?? 0;
-    this.#counts.set(kind, n + 1);
-    const id = given ?? `${kind}-${n}`;
+  /** The id of an operator that is added later, from other operators.
+   * @param name what the number in it counts. @throws {MillraceError} PIPELINE_INVALID. */
+  reserveId(name: string, given: string | undefined): string {
+    const n = this.#counts.get(name) ?? 0;
+    this.#counts.set(name, n + 1);
+    const id = given ?? `${name}-${n}`;
     if (typeof id !== 'string' || !ID_PATTERN.test(id)) {
       throw new MillraceError(
         'PIPELINE_INVALID',
-        `pipeline ${this.#pipelineName}: ${JSON.stringify(id)} cannot be the id of ${kind}: ` +
+        `pipeline ${this.#pipelineName}: ${JSON.stringify(id)} cannot be the id of ${name}: ` +
           'use 1 to 128 letters, digits, dots, dashes and underscores',
       );
     }
-    if (this.#nodes.has(id)) {
-      throw new MillraceError(
-        'PIPELINE_INVALID',
-        `pipeline ${this.#pipelineName}: two operators have the id ${id}: give one of them another`,
-      );
-    }
     return id;
+  }
+
+  #refuseTaken(id: string): void {
+    if (!this.#nodes.has(id)) return;
+    throw new MillraceError(
+      'PIPELINE_INVALID',
+      `pipeline ${this.#pipelineName}: two operators have the id ${id}: give one of them another`,
+    );
   }
 }

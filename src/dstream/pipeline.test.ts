@@ -132,6 +132,27 @@ describe('operators', () => {
       (s) => s.foreachBatch(undefined as never),
       'foreachBatch: the function must be',
     ],
+    ['no window', (s) => s.window(undefined as never), 'window: the window must be a duration'],
+    [
+      'a window of nothing',
+      (s) => s.countByWindow(0),
+      'countByWindow: the window must be a duration',
+    ],
+    [
+      'a slide of nothing',
+      (s) => s.window('2s', '0s'),
+      'window: the slide must be a duration above 0, such as \'10s\', not "0s"',
+    ],
+    [
+      'a window and a slide that are none',
+      (s) => s.countByValueAndWindow('x', 'y'),
+      'countByValueAndWindow: the window must be a duration above 0, such as \'10s\', not "x"; the slide',
+    ],
+    [
+      'partitions of a window',
+      (s) => s.window('2s', '2s', { partitions: 2 } as never),
+      'no option',
+    ],
     ['no other stream', (s) => s.union(undefined as never), 'stream of the same pipeline'],
   ])('refuses %s', (_name, use, message) => {
     expect(failure((ssc) => void use(ssc.generatorStream())).message).toContain(message);
@@ -178,6 +199,8 @@ describe('operators', () => {
     ],
     ['aggregateByKey', (s) => s.aggregateByKey(0, late, (a) => a)],
     ['aggregateByKey', (s) => s.aggregateByKey(0, (a) => a, late)],
+    ['reduceByWindow', (s) => s.reduceByWindow(late, '2s')],
+    ['reduceByKeyAndWindow', (s) => s.reduceByKeyAndWindow(late, '2s')],
     ['transform', (s) => s.transform(late)],
     ['transformWith', (s) => s.transformWith(s, late)],
   ])('names %s when its function is asynchronous', (name, use) => {
@@ -250,6 +273,35 @@ describe('places', () => {
   });
 });
 
+describe('windows', () => {
+  it('are three operators each, but for window itself, with ids of their own', () => {
+    const graph = graphOf((ssc) => {
+      const lines = ssc.generatorStream();
+      lines.window('2s').print();
+      lines.countByWindow('4s', '2s').print();
+      lines.countByValueAndWindow('4s', '2s', { id: 'mine', partitions: 3 }).print();
+      lines.count().print();
+    });
+    const shown = graph.nodes.map(({ id, kind, parents, options }) => [id, kind, parents, options]);
+    expect(shown.filter(([, kind]) => kind !== 'print')).toEqual([
+      ['generatorStream-0', 'generatorStream', [], expect.anything()],
+      ['window-0', 'window', ['generatorStream-0'], { windowMs: 2_000 }],
+      ['countByWindow-0.batch', 'count', ['generatorStream-0'], {}],
+      [
+        'countByWindow-0.window',
+        'window',
+        ['countByWindow-0.batch'],
+        { windowMs: 4_000, slideMs: 2_000 },
+      ],
+      ['countByWindow-0', 'reduce', ['countByWindow-0.window'], {}],
+      ['mine.batch', 'countByValue', ['generatorStream-0'], { partitions: 3 }],
+      ['mine.window', 'window', ['mine.batch'], { windowMs: 4_000, slideMs: 2_000 }],
+      ['mine', 'reduceByKey', ['mine.window'], { partitions: 3 }],
+      ['count-0', 'count', ['generatorStream-0'], {}],
+    ]);
+  });
+});
+
 describe('transform', () => {
   it('runs its function once, while the graph is built, and adds no operator of its own', () => {
     const graph = graphOf((ssc) => {
@@ -310,6 +362,11 @@ describe('transform', () => {
         }),
       'print was called inside the function given to transform of generatorStream-0, ' +
         'which may use stateless operators only',
+    ],
+    [
+      'a window inside',
+      (ssc) => void ssc.generatorStream().transform((s) => s.countByWindow('2s')),
+      'window was called inside the function given to transform of generatorStream-0',
     ],
     [
       'an input inside',

@@ -39,6 +39,21 @@ describe('count', () => {
     expect(await runBatch(build, {})).toEqual([[0]]);
   });
 
+  it('counts a window without looking at its records, unless an operator must', async () => {
+    const counts = async (build: (s: Pairs) => DStream<unknown>): Promise<unknown[][]> =>
+      runBatch((ssc) => build(pairs(ssc).window('3s')).count().print(), LETTERS);
+    // Every batch of this driver has the same records.
+    expect(await counts((s) => s)).toEqual([[15]]);
+    expect(await counts((s) => s.filter(([key]) => key === 'a'))).toEqual([[9]]);
+    const before = (ssc: PipelineContext): void =>
+      pairs(ssc)
+        .filter(([key]) => key === 'a')
+        .window('3s')
+        .count()
+        .print();
+    expect(await runBatch(before, LETTERS)).toEqual([[9]]);
+  });
+
   it('counts what operators before it let through', async () => {
     const build = (ssc: PipelineContext): void =>
       pairs(ssc)

@@ -10,6 +10,7 @@ import { SIMULATED_DISK_BREAKS } from './breaks/simulated-disk.ts';
 import { TWO_COPIES_BREAKS } from './breaks/two-copies.ts';
 import { STORAGE_LEVEL_BREAKS } from './breaks/storage-levels.ts';
 import { TOOL_BREAKS } from './breaks/tools.ts';
+import { WINDOW_BREAKS } from './breaks/windows.ts';
 import type { Break } from './breaks/break.ts';
 
 export const BREAKS: readonly Break[] = [
@@ -24,4 +25,5 @@ export const BREAKS: readonly Break[] = [
   ...STORAGE_LEVEL_BREAKS,
   ...LOG_EDGE_BREAKS,
   ...TOOL_BREAKS,
+  ...WINDOW_BREAKS,
 ];

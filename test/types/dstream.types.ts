@@ -154,6 +154,29 @@ export function results(words: DStream<string>, numbers: DStream<number>): void 
   // @ts-expect-error the combiners are numbers
   left.combineByKey((n) => `${n}`, plus, plus);
 
+  expectStream<string>()(words.window('2s', seconds(1), { id: 'w' }), true);
+  expectStream<number>()(words.countByWindow('2s'), true);
+  expectStream<[string, number]>()(
+    words.countByValueAndWindow('2s', '1s', { partitions: 2 }),
+    true,
+  );
+  expectStream<number>()(
+    numbers.reduceByWindow((a, b) => a + b, '2s', '1s'),
+    true,
+  );
+  expectStream<[string, number[]]>()(left.groupByKeyAndWindow('2s', '1s'), true);
+  expectStream<[string, number]>()(
+    left.reduceByKeyAndWindow((a, b) => a + b, '2s', '1s', { partitions: 3 }),
+    true,
+  );
+  expectStream<[string, [number, boolean]]>()(left.window('2s').join(right.window('3s')), true);
+  // @ts-expect-error no window
+  words.window();
+  // @ts-expect-error strings are no pairs
+  words.groupByKeyAndWindow('2s');
+  // @ts-expect-error asynchronous
+  left.reduceByKeyAndWindow(async (a, b) => a + b, '2s');
+
   // A tuple that was made without mapToPair is a pair as well.
   const constant = words.map((w) => [w, 1] as const);
   expectStream<[string, number]>()(
