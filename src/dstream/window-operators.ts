@@ -148,8 +148,10 @@ function durationOf(check: OptionCheck, name: string, given: Duration): number {
   } catch {
     // said below, with the operator's name
   }
-  const shown = JSON.stringify(given) ?? String(given);
-  check.require(ms > 0, `${name} must be a duration above 0, such as '10s', not ${shown}`);
+  check.require(
+    ms > 0,
+    `${name} must be a duration above 0, such as '10s', not ${JSON.stringify(given)}`,
+  );
   return ms;
 }
 

@@ -64,7 +64,7 @@ async function runHistory(spec: Spec, steps: readonly Step[]): Promise<number> {
           return [id, ssc.queueStream<string, string>(queue, { id })];
         }),
       );
-      keep('out', buildStream(ssc, spec, inputs));
+      keep('out', buildStream(spec, inputs));
     },
     { spillDirectory },
   );

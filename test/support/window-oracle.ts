@@ -6,7 +6,6 @@
  * @module */
 import type { Random } from '../../src/core/random.ts';
 import type { DStream } from '../../src/dstream/dstream.ts';
-import type { PipelineContext } from '../../src/dstream/pipeline-context.ts';
 
 export type Pair = readonly [key: string, letters: string];
 type Pairs = DStream<readonly [string, string]>;
@@ -76,19 +75,15 @@ function widened(
   return { op: oneOf(random, WINDOWED), from, length, slide };
 }
 
-const merge = (a: string, b: string): string => [...a, ...b].toSorted().join('');
+const merge = (a: string, b: string): string => (a + b).split('').toSorted().join('');
 const mergeAll = (parts: readonly string[]): string => parts.reduce(merge, '');
 
 /** The stream itself. */
-export function buildStream(
-  ssc: PipelineContext,
-  spec: Spec,
-  inputs: ReadonlyMap<string, Pairs>,
-): Pairs {
+export function buildStream(spec: Spec, inputs: ReadonlyMap<string, Pairs>): Pairs {
   if (spec.op === 'input') return inputs.get(spec.name) as Pairs;
-  if ('from' in spec) return buildUnary(spec, buildStream(ssc, spec.from, inputs));
-  const left = buildStream(ssc, spec.left, inputs);
-  const right = buildStream(ssc, spec.right, inputs);
+  if ('from' in spec) return buildUnary(spec, buildStream(spec.from, inputs));
+  const left = buildStream(spec.left, inputs);
+  const right = buildStream(spec.right, inputs);
   const both = ([a, b]: readonly [string | undefined, string | undefined]): string =>
     merge(a ?? '-', b ?? '-');
   switch (spec.op) {
@@ -97,7 +92,7 @@ export function buildStream(
     case 'cogroup':
       return left.cogroup(right).mapValues(([a, b]) => merge(mergeAll(a), `-${mergeAll(b)}`));
     default:
-      return (left[spec.op] as typeof left.fullOuterJoin)(right).mapValues(both);
+      return left[spec.op](right).mapValues(both);
   }
 }
 

@@ -98,6 +98,14 @@ export const WINDOW_BREAKS: readonly Break[] = [
     caughtBy: unit('src/driver/examination-blocks.test.ts', 'when a window looks at them'),
   },
   {
+    name: 'a batch that is done goes on to point at what a repair has dropped',
+    violates: 'I11',
+    file: 'src/cli/wal/drop-range.ts',
+    find: '): TrackedBatch {\n',
+    replace: '): TrackedBatch {\n  if (batch.isDone) return batch;\n',
+    caughtBy: unit('src/cli/wal/drop-range.test.ts', 'leaves no batch that points'),
+  },
+  {
     name: 'a clock that jumps leaves out the end of a window',
     violates: 'each record is in a batch of each stream',
     file: 'src/driver/batch-generator.ts',
