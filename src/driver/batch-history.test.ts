@@ -36,7 +36,7 @@ function shown({ results }: InlineBatches, name: string): Record<number, readonl
 /** One text for all that a window holds, oldest first. */
 const joined = (records: readonly unknown[] = []): string => records.join('');
 
-it('gives the batches of (t − length, t], the oldest first, at multiples of the slide', async () => {
+it('gives the batches of (t − length, t], oldest first, at multiples of the slide', async () => {
   const batches = await run((ssc, keep) => {
     const letters = ssc.queueStream(LETTERS);
     keep('every', letters.window('3s'));
@@ -148,7 +148,7 @@ it('keeps apart the partitions of its batches for what came before it', async ()
   expect(tasks).toHaveLength(4);
 });
 
-it('takes a batch time without a batch for one that had nothing, not even a count of 0', async () => {
+it('takes a batch time without a batch for one without even a count of 0', async () => {
   const build: Build = (ssc, keep) => {
     const letters = ssc.queueStream(LETTERS);
     keep('counts', letters.count().window('4s'));
@@ -215,7 +215,7 @@ it('keeps what later windows need, each shuffle of a batch in one piece, and no 
     await batches.run((i + 1) * 1_000, i);
     held.push(batches.references - 1);
   }
-  // Of `deep` three batches of its innermost shuffle, and one of the one around it; `counts` reads all
+  // Of `deep` three batches of its innermost shuffle and one of the next; `counts` reads all
   // that it needs when it is due.
   expect(new Set(held.slice(8))).toEqual(new Set([5]));
   expect(readdirSync(spillDirectory)).toEqual([]);

@@ -1,9 +1,9 @@
 /** What may be forgotten, read off the tracker state: the arithmetic of R8 and R9. Pure.
  *
- * A batch is cleaned when it and all before it are done in the oldest kept checkpoint, and no window
- * of a batch that is not looks at it. A receiver
- * log may be recycled below the oldest block that a queue or an uncleaned batch still names. By
- * LSNs and batch times, never by clocks. @module */
+ * A batch is cleaned when it and all before it are done in the oldest kept checkpoint, and no
+ * window of a batch that is not looks at it. A receiver log may be recycled below the oldest block
+ * that a queue or an uncleaned batch still names. By LSNs and batch times, never by clocks.
+ * @module */
 import type { BlockInfo } from '../blocks/block-ref.ts';
 import type { Lsn } from '../core/ids.ts';
 import type { TrackedBatch, TrackerState } from './tracker-state.ts';
@@ -18,8 +18,8 @@ export function doneThroughMs(state: TrackerState): number {
 }
 
 /** The latest batch that may be cleaned; 0: none.
- * @param facts doneThroughMs: of the oldest kept checkpoint. rememberMs: how far before a batch that
- *   is not done batches are kept. */
+ * @param facts doneThroughMs: of the oldest kept checkpoint. rememberMs: how far before a batch
+ *   that is not done batches are kept. */
 export function cleanableThroughMs(
   state: TrackerState,
   { doneThroughMs: doneMs, rememberMs }: CleaningFacts,

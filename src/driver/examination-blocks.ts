@@ -1,8 +1,8 @@
 /** The blocks that the driver knows, by the log that holds them, crossed off as a scan finds them.
  *
  * A log can be sound and still not be ours: cut in front, or an older copy. So every block that an
- * unfinished batch, a window of one, or a queue needs has to be found where the driver log says, with the CRC that it
- * says. What is left when a scan has ended is lost.
+ * unfinished batch, a window of one, or a queue needs has to be found where the driver log says,
+ * with the CRC that it says. What is left when a scan has ended is lost.
  * @module */
 import type { BlockInfo, LogPosition } from '../blocks/block-ref.ts';
 import type { Lsn } from '../core/ids.ts';

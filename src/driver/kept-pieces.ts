@@ -6,7 +6,7 @@
  * the order in which they came, so extents empty in order too. Beyond half of the tasks' region,
  * and where no extent is free, it goes to one file of the run.
  *
- *      batch 12: │ map 0 → reduce 0 │ map 0 → reduce 1 │ map 1 → reduce 0 │ …   each from 8n bytes on
+ *      batch 12: │ map 0 → reduce 0 │ map 0 → reduce 1 │ map 1 → reduce 0 │ …    8n bytes each
  *
  * One writer: the driver. @module */
 import type { BlockArena } from '../blocks/block-arena.ts';

@@ -1,9 +1,9 @@
 /** Which batch times must not be left out, because windows end there. Pure.
  *
- * Batch times have gaps. When windows do not overlap, a record is in one of them only, so the batch at
- * the window's end has to come, late and perhaps empty, whatever the clock says. Slides of windows of
- * windows are multiples of each other: the end of each of them follows from the record's own
- * batch. See docs/decisions/0011-slides-since-1970.md. @module */
+ * Batch times have gaps. When windows do not overlap, a record is in one of them only, so the batch
+ * at the window's end has to come, late and perhaps empty, whatever the clock says. Slides of
+ * windows of windows are multiples of each other: the end of each of them follows from the record's
+ * own batch. See docs/decisions/0011-slides-since-1970.md. @module */
 import type { StreamTimes } from '../dstream/stream-times.ts';
 import type { InputShare, TrackerState } from './tracker-state.ts';
 

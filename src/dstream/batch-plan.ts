@@ -229,7 +229,7 @@ function batchesOf(
   });
 }
 
-/** Adds the stages that write what `branches` read, deepest first; each shuffle of each age once. */
+/** Adds the stages that write what `branches` read, deepest first; each shuffle of an age once. */
 function addShuffles(
   pipeline: TimedGraph,
   branches: readonly Branch[],
@@ -259,8 +259,8 @@ function addShuffles(
   }
 }
 
-/** `count` and `reduce` make one record, `persist` keeps each partition in one piece, the others make
- * what their author asked for, if anything. */
+/** `count` and `reduce` make one record, `persist` keeps each partition in one piece, the others
+ * make what their author asked for, if anything. */
 function fixedPartitions(node: GraphNode): { readonly partitions?: number } {
   const { kind } = node;
   if (kind === 'count' || kind === 'reduce' || kind === 'persist') return { partitions: 1 };

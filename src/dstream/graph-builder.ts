@@ -91,8 +91,8 @@ export class GraphBuilder {
     if (caller === undefined || STATELESS_ROLES.has(roleOf(kind))) return;
     throw new MillraceError(
       'PIPELINE_INVALID',
-      `pipeline ${this.#pipelineName}: ${kind} was called inside the function given to ${caller}, ` +
-        'which may use stateless operators only; call it on the result instead',
+      `pipeline ${this.#pipelineName}: ${kind} was called inside the function given to ` +
+        `${caller}, which may use stateless operators only; call it on the result instead`,
     );
   }
 

@@ -146,7 +146,7 @@ describe('operators', () => {
     [
       'a window and a slide that are none',
       (s) => s.countByValueAndWindow('x', 'y'),
-      'countByValueAndWindow: the window must be a duration above 0, such as \'10s\', not "x"; the slide',
+      'not "x"; the slide must be a duration above 0, such as \'10s\', not "y"',
     ],
     [
       'partitions of a window',

@@ -101,8 +101,8 @@ it.each<[string, Build, string]>([
         .generatorStream()
         .window((WINDOW_BATCHES_MAX + 1) * 1_000)
         .print(),
-    'window-0: a window of 10001000 ms is 10001 batches, 10001 with those of its parents; at most ' +
-      '10000 and 100000 are possible',
+    'window-0: a window of 10001000 ms is 10001 batches, 10001 with those of its parents; ' +
+      'at most 10000 and 100000 are possible',
   ],
   [
     'windows of windows that multiply',

@@ -1,9 +1,9 @@
 /** Windows, as the nodes of the graph that they are made of.
  *
- * `window` is one node. The others are three: an operator on each batch, the window over its results,
- * and an operator on what the window holds. So each batch is reduced once, and a window looks at
- * what was made of its batches and not at their records again. The last one has the id that the
- * author sees, `<operator>-<n>`; the others have it with `.batch` and `.window` behind.
+ * `window` is one node. The others are three: an operator on each batch, the window over its
+ * results, and an operator on what the window holds. So each batch is reduced once, and a window
+ * looks at what was made of its batches and not at their records again. The last one has the id
+ * that the author sees, `<operator>-<n>`; the others have it with `.batch` and `.window` behind.
  *
  *      reduceByKeyAndWindow-0.batch ─► reduceByKeyAndWindow-0.window ─► reduceByKeyAndWindow-0
  *

@@ -65,7 +65,7 @@ describe('count', () => {
 });
 
 describe('combineByKey', () => {
-  it('creates once on each partition, merges values there, and combiners in partition order', async () => {
+  it('creates and merges on each partition, then combines in their order', async () => {
     const build = (ssc: PipelineContext): void =>
       pairs(ssc)
         .combineByKey(
