@@ -30,7 +30,7 @@ export class SharedStore {
    * one reference per piece, to be freed with `freeShared`. */
   write(bytes: Uint8Array): SharedBytes {
     const room = this.#end - this.#at;
-    if (bytes.byteLength > room && !this.#openExtents(bytes.byteLength)) return this.#spill(bytes);
+    if (bytes.byteLength > room && !this.#openExtents(bytes.byteLength)) return this.spill(bytes);
     const extentIndex = this.#extentIndex as number;
     const offsetBytes = this.#at;
     this.#arena.bytes.set(bytes, offsetBytes);
@@ -60,7 +60,8 @@ export class SharedStore {
     return true;
   }
 
-  #spill(bytes: Uint8Array): SharedBytes {
+  /** Like `write`, to a file of the spill directory. */
+  spill(bytes: Uint8Array): SharedBytes {
     mkdirSync(this.#spillDirectory, { recursive: true });
     const path = join(this.#spillDirectory, `${this.#owner}-${this.#spillSeq}.spill`);
     this.#spillSeq += 1;

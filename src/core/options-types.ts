@@ -34,6 +34,10 @@ export interface PipelineOptions {
   readonly storageLevel?: StorageLevel;
   /** Shortest time between two checkpoints. @defaultValue the batch interval */
   readonly checkpointInterval?: Duration;
+  /** How long the records of a batch stay in the log at least, so that a later version of the
+   * pipeline can have longer windows from its first batch on; up to 7 days.
+   * @defaultValue as long as some window looks back */
+  readonly remember?: Duration;
   /** Tries of a task before its batch fails, 1 to 100. @defaultValue 4 */
   readonly maxTaskFailures?: number;
   /** How long a graceful stop may take. @defaultValue 60 seconds */

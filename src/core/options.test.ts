@@ -37,6 +37,7 @@ describe('resolveOptions', () => {
       storageLevel: undefined,
       memoryBytes: 512 * MIB,
       checkpointIntervalMs: 1000,
+      rememberMs: 0,
       maxTaskFailures: 4,
       gracefulStopTimeoutMs: 60_000,
       blockBytesMax: MIB,

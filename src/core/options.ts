@@ -52,6 +52,8 @@ export interface ResolvedOptions {
   /** `undefined`: each input's own default. */
   readonly storageLevel: StorageLevel | undefined;
   readonly checkpointIntervalMs: number;
+  /** How long batches are kept at least, after all before them are done. */
+  readonly rememberMs: number;
   readonly maxTaskFailures: number;
   readonly gracefulStopTimeoutMs: number;
   readonly blockBytesMax: number;
@@ -82,6 +84,7 @@ export const CONFIG_RULES: Readonly<Record<keyof ResolvedOptions, ConfigRule>> =
   memoryBytes: 'ignored',
   storageLevel: 'ignored',
   checkpointIntervalMs: 'ignored',
+  rememberMs: 'ignored',
   maxTaskFailures: 'ignored',
   gracefulStopTimeoutMs: 'ignored',
   blockBytesMax: 'ignored',
@@ -183,6 +186,12 @@ const FIELDS: Readonly<Record<keyof ResolvedOptions, Field>> = {
     kind: duration({ min: 0, max: DAY_MS }),
     defaultText: 'the batch interval',
   },
+  rememberMs: {
+    option: 'remember',
+    flag: '--remember',
+    kind: duration({ min: 0, max: 7 * DAY_MS }),
+    defaultText: 'as long as some window looks back',
+  },
   maxTaskFailures: {
     option: 'maxTaskFailures',
     flag: '--max-task-failures',
@@ -225,6 +234,7 @@ const BUILT_IN_DEFAULTS: Partial<PipelineOptions> = {
   allowNetworkFileSystem: false,
   durability: 'sync',
   memory: 512 * MIB,
+  remember: 0,
   maxTaskFailures: 4,
   gracefulStopTimeout: 60_000,
   idempotencyKeysMax: 100_000,

@@ -8,8 +8,11 @@ import { settle } from '../../test/support/receiver-side.ts';
 import { BlockArena } from '../blocks/block-arena.ts';
 import { EventBus } from '../core/events.ts';
 import type { Lsn, WallMs } from '../core/ids.ts';
+import type { BuildPipeline } from '../dstream/pipeline.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import { BatchGenerator, UNFINISHED_BATCHES_MAX } from './batch-generator.ts';
+import { StreamTimes } from '../dstream/stream-times.ts';
+import { BatchHistory } from './batch-history.ts';
 import { BatchScheduler } from './batch-scheduler.ts';
 import { BlockMemory } from './block-memory.ts';
 import { BlockTracker } from './block-tracker.ts';
@@ -48,9 +51,11 @@ beforeEach(() => {
   nextSeq = 0;
   appended = () => Promise.resolve();
   output = Promise.resolve();
-  const graph = graphOf((ssc) =>
-    ssc.socketTextStream('h', 1, { id: LINES }).foreachBatch(() => output),
-  );
+  setUp((ssc) => ssc.socketTextStream('h', 1, { id: LINES }).foreachBatch(() => output));
+});
+
+function setUp(build: BuildPipeline): void {
+  const graph = graphOf(build);
   const events = new EventBus();
   events.subscribe((event) => {
     if (event.type === 'warning') warnings.push(event.message);
@@ -70,6 +75,7 @@ beforeEach(() => {
     onRegistered: () => {},
   });
   const arena = BlockArena.create(1024 * 1024);
+  const times = new StreamTimes(graph.nodes, INTERVAL_MS);
   const pool = new InlinePool(graph, arena);
   const memory = new BlockMemory(arena, { lastLsn: new Map() });
   const logId = 'no log';
@@ -80,12 +86,18 @@ beforeEach(() => {
     events,
     outputs: new OutputRunner({ graph, arena, codec: msgpackCodec, logId, printLine: () => {} }),
     execution: {
-      graph,
       tasks: new TaskScheduler({ pool, events, maxTaskFailures: 1, threads: 2 }),
-      arena,
       memory,
-      events,
-      droppedBlocks: new Set(),
+      history: new BatchHistory({
+        graph,
+        times,
+        arena,
+        spillDirectory: '/nowhere',
+        memory,
+        events,
+        droppedBlocks: new Set(),
+        shareAt: () => undefined,
+      }),
     },
     onCompleted: () => {},
     onFailed,
@@ -96,14 +108,14 @@ beforeEach(() => {
     events,
     tracker,
     scheduler,
-    batchIntervalMs: INTERVAL_MS,
+    times,
     executors: 2,
     shareBytesMax: 20_000,
     codeHash: 'c',
     onAllocated: () => (allocations += 1),
     onFailed,
   });
-});
+}
 
 async function advance(ms: number): Promise<void> {
   clock.advance(ms);
@@ -199,6 +211,34 @@ describe('a tick', () => {
     generator.start();
     await advance(750);
     expect(batches().map(([time]) => time)).toEqual([21_000]);
+  });
+});
+
+describe('a batch time that a stream with a slide waits for', () => {
+  const times = (): number[] => [...tracker.state.batches.keys()];
+
+  it('is not left out by a clock that jumps', async () => {
+    setUp((ssc) => {
+      const lines = ssc.socketTextStream('h', 1, { id: LINES });
+      lines.window('7s', '7s').print();
+      lines.window('6s', '6s').print();
+    });
+    generator.start();
+    await receive();
+    await advance(750); // 11 s
+    clock.offsetMs = 40_000;
+    for (let tick = 0; tick < 4; tick += 1) await advance(1_000);
+    // What the batch at 11 s has is in the windows that end at 12 and at 14 s.
+    expect(times()).toEqual([11_000, 12_000, 14_000, 54_000, 55_000]);
+  });
+
+  it('may be left out when nothing was received', async () => {
+    setUp((ssc) => ssc.socketTextStream('h', 1, { id: LINES }).window('7s', '7s').print());
+    generator.start();
+    await advance(750);
+    clock.offsetMs = 40_000;
+    await advance(1_000);
+    expect(times()).toEqual([11_000, 52_000]);
   });
 });
 

@@ -4,17 +4,20 @@
  * The batch time is max(grid time of now, last allocated + interval): a clock that jumps back never
  * repeats a time. When too many batches are unfinished, a tick allocates nothing: the records stay
  * queued, in memory or, by their storage level, on disk; the next batch takes what has gathered.
- * Downtime is not replayed tick by tick; what is queued goes into the first batch after it.
+ * Downtime is not replayed tick by tick; what is queued goes into the first batch after it. But a
+ * time at which a stream with a slide has the batch that earlier ones wait for is never left out.
  * @module */
 import type { Clock, Timer } from '../core/clock.ts';
 import { toError } from '../core/errors.ts';
 import type { EventBus } from '../core/events.ts';
 import type { BatchTimeMs, StreamId } from '../core/ids.ts';
 import type { Graph } from '../dstream/graph.ts';
+import type { StreamTimes } from '../dstream/stream-times.ts';
 import { FileGrowth } from '../sources/file-growth.ts';
 import type { BatchScheduler } from './batch-scheduler.ts';
 import { collectShares } from './batch-shares.ts';
 import type { BlockTracker } from './block-tracker.ts';
+import { nextWindowEndMs } from './window-ends.ts';
 
 /** Unfinished batches past which a tick allocates nothing. */
 export const UNFINISHED_BATCHES_MAX: number = 16;
@@ -27,7 +30,7 @@ export interface BatchGeneratorOptions {
   readonly events: EventBus;
   readonly tracker: BlockTracker;
   readonly scheduler: BatchScheduler;
-  readonly batchIntervalMs: number;
+  readonly times: StreamTimes;
   readonly executors: number;
   /** Bound of one input's part of an allocation's record. */
   readonly shareBytesMax: number;
@@ -69,7 +72,8 @@ export class BatchGenerator {
   }
 
   #arm(): void {
-    const { clock, batchIntervalMs } = this.#options;
+    const { clock, times } = this.#options;
+    const { batchIntervalMs } = times;
     const nowMs = clock.wallMs();
     const nextMs = (Math.floor(nowMs / batchIntervalMs) + 1) * batchIntervalMs;
     this.#timer = clock.after(nextMs - nowMs, () => {
@@ -115,9 +119,12 @@ export class BatchGenerator {
   }
 
   #nextBatchTime(): BatchTimeMs {
-    const { clock, batchIntervalMs, tracker } = this.#options;
+    const { clock, times, tracker } = this.#options;
+    const { batchIntervalMs } = times;
+    const { lastAllocatedMs } = tracker.state;
     const gridMs = Math.floor(clock.wallMs() / batchIntervalMs) * batchIntervalMs;
-    return Math.max(gridMs, tracker.state.lastAllocatedMs + batchIntervalMs) as BatchTimeMs;
+    const timeMs = Math.max(gridMs, lastAllocatedMs + batchIntervalMs);
+    return Math.min(timeMs, nextWindowEndMs(tracker.state, times)) as BatchTimeMs;
   }
 
   #hasQueued(): boolean {

@@ -18,6 +18,8 @@ import type { Lsn, StreamId } from '../core/ids.ts';
 import type { Batch } from '../dstream/batch.ts';
 import type { BuildPipeline } from '../dstream/pipeline.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
+import { StreamTimes } from '../dstream/stream-times.ts';
+import { BatchHistory } from './batch-history.ts';
 import { BatchScheduler } from './batch-scheduler.ts';
 import { BlockMemory } from './block-memory.ts';
 import { OutputRunner } from './output-runner.ts';
@@ -72,7 +74,20 @@ function setUp(build: BuildPipeline): void {
       printLine: (line) => lines.push(line),
       whyLost: () => loss,
     }),
-    execution: { graph, tasks, arena, memory, events: bus, droppedBlocks },
+    execution: {
+      tasks,
+      memory,
+      history: new BatchHistory({
+        graph,
+        times: new StreamTimes(graph.nodes, 1_000),
+        arena,
+        spillDirectory: '/nowhere',
+        memory,
+        events: bus,
+        droppedBlocks,
+        shareAt: () => undefined,
+      }),
+    },
     onCompleted: ({ share }) => completed.push(share.batchTimeMs),
     onFailed: (error) => failures.push(error),
   });

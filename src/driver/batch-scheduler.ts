@@ -1,8 +1,9 @@
 /** Runs allocated batches, oldest first, one at a time, each output operation as a job: R5 and R6.
  *
  * A batch is done when ALL its outputs are; outputs that a checkpoint says are finished do not run
- * again. The first failure stops the scheduler: the batch stays unfinished, nothing after it runs,
- * nothing is skipped. Mirrors Spark's JobScheduler with concurrentJobs = 1. @module */
+ * again, and those of a stream with a slide run only at its own batch times. The first failure
+ * stops the scheduler: the batch stays unfinished, nothing after it runs, nothing is skipped.
+ * Mirrors Spark's JobScheduler with concurrentJobs = 1. @module */
 import type { Clock } from '../core/clock.ts';
 import { reached } from '../core/crash-point.ts';
 import { toError } from '../core/errors.ts';
@@ -86,6 +87,7 @@ export class BatchScheduler {
 
   async #runBatch(batch: TrackedBatch): Promise<void> {
     const { graph, clock, events, outputs, execution } = this.#options;
+    const { times } = execution.history;
     const { batchTimeMs, inputs } = batch.share;
     const startedMs = clock.monotonicMs();
     const schedulingDelayMs = Math.max(0, clock.wallMs() - batchTimeMs);
@@ -93,7 +95,7 @@ export class BatchScheduler {
     reached('R5.before');
     try {
       for (const { id } of graph.outputs) {
-        if (batch.finishedOutputs.has(id)) continue;
+        if (batch.finishedOutputs.has(id) || !times.isDue(id, batchTimeMs)) continue;
         await outputs.run(id, running);
         batch.finishedOutputs.add(id);
       }

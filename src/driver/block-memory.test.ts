@@ -107,6 +107,32 @@ describe('level memory', () => {
   });
 });
 
+describe('blocks that only windows still look at', () => {
+  it('leave memory before all others, at level memory too, and are read from the log', () => {
+    setUp('memory');
+    const blocks = keepAll(RECEIVER_EXTENTS);
+    memory.letGo(blocks.slice(0, 30));
+    expect(inArena(blocks)).toHaveLength(24);
+    expect(inArena(blocks.slice(30))).toHaveLength(18);
+    expect(place(blocks[0] as BlockInfo)).toBe('log');
+    for (const block of blocks) memory.free(block);
+    expect([arena.usedExtents('receivers'), memory.bytesOnDisk]).toEqual([0, 0]);
+  });
+
+  it('stay while there is room, or while a task reads them', () => {
+    setUp('memory');
+    const [first, second] = [keep(0), keep(1)];
+    memory.letGo([first, second, blockOf(99)]);
+    expect(inArena([first, second])).toEqual([0, 1]);
+    const ref = pin(first);
+    for (let seq = 2; seq < RECEIVER_EXTENTS; seq += 1) keep(seq);
+    memory.letGo([]);
+    expect(inArena([first, second])).toEqual([0]);
+    memory.unpin([ref]);
+    expect(inArena([first])).toEqual([]);
+  });
+});
+
 describe('level memory-and-disk', () => {
   it('drops what comes last when the reserve is touched, and reads it back from the log', () => {
     setUp('memory-and-disk');

@@ -55,6 +55,8 @@ interface Kept extends Candidate {
   readonly bytes: ArenaBytes;
   pins: number;
   wasRead: boolean;
+  isDone: boolean;
+  mayLeave: boolean;
   /** Its copy on disk, where there is no log. */
   spilled: SpilledBin | undefined;
 }
@@ -91,7 +93,8 @@ export class BlockMemory {
     );
   }
 
-  /** Bytes of unfinished batches, and of blocks without a batch, that are on disk only. */
+  /** Bytes of unfinished batches, of blocks without a batch, and of what windows have kept of this
+   * run, that are on disk only. */
   get bytesOnDisk(): number {
     return this.#bytesOnDisk;
   }
@@ -129,6 +132,7 @@ export class BlockMemory {
       arrival: this.#arrivals,
       pins: 0,
       wasRead: false,
+      isDone: false,
       spilled: undefined,
     };
     this.#arrivals += 1;
@@ -149,6 +153,19 @@ export class BlockMemory {
         this.#setLogged(blockKey(block.blockId), block.lengthBytes);
       }
     }
+  }
+
+  /** The batch of these blocks is done, and only windows still look at them: from now on they may
+   * leave memory, whatever their storage level is, and do so before all others. No task may read
+   * them. */
+  letGo(blocks: Iterable<BlockInfo>): void {
+    for (const block of blocks) {
+      const kept = this.#kept.get(blockKey(block.blockId));
+      if (kept === undefined) continue;
+      kept.isDone = true;
+      kept.mayLeave = this.#isLogged(block) || this.#options.spill !== undefined;
+    }
+    this.#makeRoom();
   }
 
   /** Gives up a block for good. No task may read it. */

@@ -7,6 +7,7 @@ import type { PositionValue } from '../blocks/block-ref.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { Incarnation, Lsn, StreamId } from '../core/ids.ts';
 import type { NodeDescription } from '../dstream/graph.ts';
+import { reachMsOf } from '../dstream/stream-times.ts';
 import type { Codec } from '../serde/codec.ts';
 import { SourceIdWindow } from './source-id-window.ts';
 import { blockFromTuple, blockToTuple, shareFromTuple, shareToTuple } from './tracker-events.ts';
@@ -50,6 +51,14 @@ interface Fields {
   readonly syncedLsn: readonly (readonly [string, number])[];
   readonly seenFiles: readonly (readonly [string, readonly string[]])[];
   readonly queueIndexes: readonly (readonly [string, number])[];
+}
+
+/** How far before a batch the windows of the run that wrote the checkpoint looked. Batches that are
+ * done are known from checkpoints only. */
+export function reachMsIn(checkpoint: CheckpointContent | undefined): number {
+  const batchIntervalMs = checkpoint?.config['batchIntervalMs'];
+  if (checkpoint === undefined || typeof batchIntervalMs !== 'number') return 0;
+  return reachMsOf(checkpoint.graph, batchIntervalMs);
 }
 
 export function encodeCheckpoint(content: CheckpointContent, codec: Codec): Uint8Array {

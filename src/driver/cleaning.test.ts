@@ -1,8 +1,14 @@
 /** @module */
 import { describe, expect, it } from 'vitest';
-import { blockOf, shareOf } from '../../test/support/block-samples.ts';
+import { batchOf, blockOf, shareOf } from '../../test/support/block-samples.ts';
 import type { BatchTimeMs } from '../core/ids.ts';
-import { doneThroughMs, lowestNeededLsns, neededLogs } from './cleaning.ts';
+import {
+  batchesToRead,
+  cleanableThroughMs,
+  doneThroughMs,
+  lowestNeededLsns,
+  neededLogs,
+} from './cleaning.ts';
 import { applyEvent, emptyTrackerState } from './tracker-state.ts';
 import type { TrackerState } from './tracker-state.ts';
 
@@ -40,6 +46,45 @@ describe('doneThroughMs', () => {
     applyEvent(state, { type: 'batch-cleaned', throughMs });
     expect(doneThroughMs(state)).toBe(2_000);
     expect(doneThroughMs(emptyTrackerState(10))).toBe(0);
+  });
+});
+
+/** Empty batches at 1 s, 2 s … */
+function batches(count: number): TrackerState {
+  const state = emptyTrackerState(10);
+  for (let n = 1; n <= count; n += 1) {
+    applyEvent(state, { type: 'batch-allocated', share: batchOf(n * 1_000, []) });
+  }
+  return state;
+}
+
+describe('cleanableThroughMs', () => {
+  it('keeps what windows of the next batch look at', () => {
+    const state = batches(9);
+    const through = (doneThrough: number, rememberMs: number): number =>
+      cleanableThroughMs(state, { doneThroughMs: doneThrough, rememberMs });
+    expect(through(9_000, 0)).toBe(9_000);
+    // The batch at 10 s has a window of 3 s: it looks at 8, 9 and 10.
+    expect(through(9_000, 2_000)).toBe(7_000);
+    // The batch at 6 s is not done: its window has 4, 5 and 6.
+    expect(through(5_999, 2_000)).toBe(3_000);
+    expect(through(2_000, 2_000)).toBe(0);
+  });
+});
+
+describe('batchesToRead', () => {
+  it('are those that are not done, and those that their windows look at', () => {
+    const state = batches(6);
+    for (const time of [1_000, 2_000, 3_000, 4_000]) finish(state, time);
+    const toRead = (reachMs: number): number[] =>
+      [...state.batches.values()]
+        .filter(batchesToRead(state, reachMs))
+        .map(({ share }) => share.batchTimeMs);
+    expect(toRead(0)).toEqual([5_000, 6_000]);
+    expect(toRead(2_000)).toEqual([3_000, 4_000, 5_000, 6_000]);
+    finish(state, 5_000);
+    finish(state, 6_000);
+    expect(toRead(2_000)).toEqual([5_000, 6_000]);
   });
 });
 

@@ -1,11 +1,12 @@
 /** What may be forgotten, read off the tracker state: the arithmetic of R8 and R9. Pure.
  *
- * A batch is cleaned when it and all before it are done in the oldest kept checkpoint. A receiver
- * log may be recycled below the oldest block that a queue or an uncleaned batch still names. By
- * LSNs and batch times, never by clocks. @module */
+ * A batch is cleaned when it and all before it are done in the oldest kept checkpoint, and no
+ * window of a batch that is not looks at it. A receiver log may be recycled below the oldest block
+ * that a queue or an uncleaned batch still names. By LSNs and batch times, never by clocks.
+ * @module */
 import type { BlockInfo } from '../blocks/block-ref.ts';
 import type { Lsn } from '../core/ids.ts';
-import type { TrackerState } from './tracker-state.ts';
+import type { TrackedBatch, TrackerState } from './tracker-state.ts';
 
 /** The latest batch time up to which every allocated batch is done. */
 export function doneThroughMs(state: TrackerState): number {
@@ -14,6 +15,35 @@ export function doneThroughMs(state: TrackerState): number {
     if (!isDone && time < oldestUnfinishedMs) oldestUnfinishedMs = time;
   }
   return oldestUnfinishedMs === Infinity ? state.lastAllocatedMs : oldestUnfinishedMs - 1;
+}
+
+/** The latest batch that may be cleaned; 0: none.
+ * @param facts doneThroughMs: of the oldest kept checkpoint. rememberMs: how far before a batch
+ *   that is not done batches are kept. */
+export function cleanableThroughMs(
+  state: TrackerState,
+  { doneThroughMs: doneMs, rememberMs }: CleaningFacts,
+): number {
+  // What is not done comes one batch interval after `doneMs`, or later, and reaches that far back.
+  const throughMs = doneMs - rememberMs;
+  return [...state.batches.keys()]
+    .filter((time) => time <= throughMs)
+    .reduce((latest, time) => Math.max(latest, time), 0);
+}
+
+interface CleaningFacts {
+  readonly doneThroughMs: number;
+  readonly rememberMs: number;
+}
+
+/** Tells of a batch whether its blocks will be read: it is not done, or a window of one that is not
+ * looks at it. @param reachMs how far back windows look. */
+export function batchesToRead(
+  state: TrackerState,
+  reachMs: number,
+): (batch: TrackedBatch) => boolean {
+  const afterMs = reachMs === 0 ? Infinity : doneThroughMs(state) - reachMs;
+  return ({ share, isDone }) => !isDone || share.batchTimeMs > afterMs;
 }
 
 /** Per receiver log, the LSN below which nothing is needed any more. Logs with no needed block are

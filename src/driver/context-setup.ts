@@ -12,6 +12,7 @@ import { resolveOptions } from '../core/options.ts';
 import type { OptionSources, ResolvedOptions } from '../core/options.ts';
 import { describeGraph } from '../dstream/graph.ts';
 import type { Graph } from '../dstream/graph.ts';
+import { StreamTimes } from '../dstream/stream-times.ts';
 import { loadPipeline } from '../dstream/load-pipeline.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import type { Disk, OpenedDisk } from '../wal/disk.ts';
@@ -142,7 +143,10 @@ function openHomeOf(
 ): Promise<Home | undefined> {
   const options = resolveOptions(sources);
   const { checkpointDir } = options;
-  if (checkpointDir === false) return Promise.resolve(undefined);
+  if (checkpointDir === false) {
+    checkSlides(graph, options);
+    return Promise.resolve(undefined);
+  }
   const directory = resolve(checkpointDir);
   return openHome({
     disk,
@@ -153,8 +157,12 @@ function openHomeOf(
     ...mirrorOf(directory, options, mirrorDisk),
     options,
     accept: (checkpoint) => {
-      if (checkpoint === undefined) return options;
+      if (checkpoint === undefined) {
+        checkSlides(graph, options);
+        return options;
+      }
       const settled = resolveOptions({ ...sources, checkpoint: checkpoint.config });
+      checkSlides(graph, settled);
       acceptCheckpoint(checkpoint, {
         directory,
         options: settled,
@@ -166,6 +174,11 @@ function openHomeOf(
     onPoison,
     onShortage,
   });
+}
+
+/** Only now the batch interval is known. @throws {MillraceError} PIPELINE_INVALID. */
+function checkSlides({ nodes }: Graph, { batchIntervalMs }: ResolvedOptions): void {
+  void new StreamTimes(nodes, batchIntervalMs);
 }
 
 /** The second place, if there is one. */

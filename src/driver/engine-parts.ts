@@ -17,10 +17,12 @@ import type { ResolvedOptions } from '../core/options.ts';
 import { describeGraph, graphHash } from '../dstream/graph.ts';
 import type { Graph } from '../dstream/graph.ts';
 import { inputOptions, storageLevelOf } from '../dstream/input-options.ts';
+import { StreamTimes } from '../dstream/stream-times.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import type { Disk } from '../wal/disk.ts';
 import type { PipelineModule, ReceiverExecutorData, ReceiverLogSpec } from '../workers/protocol.ts';
 import { BatchGenerator } from './batch-generator.ts';
+import { BatchHistory } from './batch-history.ts';
 import { BatchScheduler } from './batch-scheduler.ts';
 import { BlockMemory } from './block-memory.ts';
 import { BlockTracker } from './block-tracker.ts';
@@ -28,7 +30,7 @@ import type { EventLog } from './block-tracker.ts';
 import { encodeCheckpoint } from './checkpoint-content.ts';
 import { Checkpointer } from './checkpointer.ts';
 import type { Forgettable, Snapshot } from './checkpointer.ts';
-import { doneThroughMs, lowestNeededLsns, neededLogs } from './cleaning.ts';
+import { cleanableThroughMs, doneThroughMs, lowestNeededLsns, neededLogs } from './cleaning.ts';
 import { ExecutorPool } from './executor-pool.ts';
 import type { SpawnReceiverExecutor } from './executor-threads.ts';
 import {
@@ -41,6 +43,7 @@ import type { Home } from './home-directory.ts';
 import { OutputRunner } from './output-runner.ts';
 import { ReceiverTracker } from './receiver-tracker.ts';
 import type { ReceiverPlace, ReceiverTrackerOptions } from './receiver-tracker.ts';
+import { RememberedBlocks } from './remembered-blocks.ts';
 import { SourceIdClaims } from './source-id-claims.ts';
 import { SpaceWatch } from './space-watch.ts';
 import { TaskScheduler } from './task-scheduler.ts';
@@ -81,6 +84,8 @@ export interface EngineParts {
   readonly generator: BatchGenerator;
   readonly checkpointer: Checkpointer | undefined;
   readonly space: SpaceWatch;
+  readonly times: StreamTimes;
+  readonly remembered: RememberedBlocks;
   /** Removes scratch files of the run. */
   readonly cleanUp: () => Promise<void>;
 }
@@ -95,6 +100,7 @@ interface Base {
   readonly memory: BlockMemory;
   readonly tracker: BlockTracker;
   readonly space: SpaceWatch;
+  readonly times: StreamTimes;
   /** Receivers by executor. */
   readonly places: readonly ReceiverPlace[][];
 }
@@ -126,18 +132,19 @@ export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts 
       for (const { key } of block.sourceIds) claims.settle(block.blockId.streamId, key);
     },
   });
-  const base: Base = { input, hooks, arena, memory, tracker, space, places };
+  const times = new StreamTimes(graph.nodes, options.batchIntervalMs);
+  const base: Base = { input, hooks, arena, memory, tracker, space, times, places };
   const receivers: ReceiverTracker = buildReceivers(base, claims, witness);
   const spillDirectory = join(scratchOf(input), `${SPILL_PREFIX}${uniqueId()}`);
   const pool = buildPool(base, spillDirectory);
-  const scheduler = buildScheduler(base, pool);
+  const scheduler = buildScheduler(base, pool, spillDirectory);
   const generator = new BatchGenerator({
     graph,
     clock,
     events,
     tracker,
     scheduler,
-    batchIntervalMs: options.batchIntervalMs,
+    times,
     executors: options.executors,
     // The record of an allocation must fit into a segment, whatever the inputs are.
     shareBytesMax: Math.floor(options.driverSegmentBytes / 2 / graph.inputs.length),
@@ -148,7 +155,8 @@ export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts 
   const checkpointer = home === undefined ? undefined : buildCheckpointer(base, home, receivers);
   const cleanUp = (): Promise<void> => input.disk.removeTree(spillDirectory);
   const parts = { tracker, receivers, memory, pool, scheduler, generator, checkpointer };
-  return { ...parts, space, cleanUp };
+  const remembered = new RememberedBlocks(memory, times.reachMs);
+  return { ...parts, space, times, remembered, cleanUp };
 }
 
 function buildMemory({ graph, options, home, events }: EngineInput, arena: BlockArena) {
@@ -303,7 +311,8 @@ function buildPool({ input, arena }: Base, spillDirectory: string): ExecutorPool
   });
 }
 
-function buildScheduler({ input, arena, memory, hooks }: Base, pool: ExecutorPool): BatchScheduler {
+function buildScheduler(base: Base, pool: ExecutorPool, spillDirectory: string): BatchScheduler {
+  const { input, arena, memory, hooks, times, tracker } = base;
   const { graph, clock, events, options, home } = input;
   const { maxTaskFailures, executors: threads } = options;
   const tasks = new TaskScheduler({ pool, events, maxTaskFailures, threads });
@@ -320,12 +329,18 @@ function buildScheduler({ input, arena, memory, hooks }: Base, pool: ExecutorPoo
       ...(home === undefined ? {} : { whyLost: () => home.lock.whyLost() }),
     }),
     execution: {
-      graph,
       tasks,
-      arena,
       memory,
-      events,
-      droppedBlocks: home?.droppedBlocks ?? new Set(),
+      history: new BatchHistory({
+        graph,
+        times,
+        arena,
+        spillDirectory,
+        memory,
+        events,
+        droppedBlocks: home?.droppedBlocks ?? new Set(),
+        shareAt: (batchTimeMs) => tracker.state.batches.get(batchTimeMs)?.share,
+      }),
     },
     onCompleted: hooks.onCompleted,
     onFailed: hooks.onFailed,
@@ -370,14 +385,17 @@ function takeSnapshot({ input, tracker }: Base, home: Home): Snapshot {
 
 /** R8 and R9, after a checkpoint. */
 async function forget(
-  { input, tracker }: Base,
+  { input, tracker, times }: Base,
   home: Home,
   work: { readonly receivers: ReceiverTracker; readonly facts: Forgettable },
 ): Promise<void> {
   const { state } = tracker;
-  const throughMs = [...state.batches.keys()]
-    .filter((time) => time <= work.facts.doneThroughMs)
-    .reduce((latest, time) => Math.max(latest, time), 0);
+  const { doneThroughMs: doneMs } = work.facts;
+  const { rememberMs } = input.options;
+  const throughMs = cleanableThroughMs(state, {
+    doneThroughMs: doneMs,
+    rememberMs: Math.max(times.reachMs, rememberMs),
+  });
   if (throughMs > state.cleanedThroughMs) await tracker.clean(throughMs as BatchTimeMs);
   const lowest = lowestNeededLsns(state);
   await work.receivers.truncateLogs((index) => lowest.get(home.logs.nameOf(index)));

@@ -11,7 +11,7 @@
 import type { Timer } from '../core/clock.ts';
 import { reached } from '../core/crash-point.ts';
 import { MillraceError, toError } from '../core/errors.ts';
-import type { StreamId } from '../core/ids.ts';
+import type { BatchTimeMs, StreamId } from '../core/ids.ts';
 import type { Shortage } from '../wal/shortage.ts';
 import { inputOptions } from '../dstream/input-options.ts';
 import type { ReceiverExecutorStats } from '../workers/protocol.ts';
@@ -21,6 +21,7 @@ import { buildParts } from './engine-parts.ts';
 import type { EngineInput, EngineParts } from './engine-parts.ts';
 import { compareThreads } from './thread-comparison.ts';
 import type { TrackedBatch } from './tracker-state.ts';
+import { nextWindowEndMs } from './window-ends.ts';
 
 /** Sums over this run, for status lines. */
 export interface EngineTotals {
@@ -260,15 +261,13 @@ export class Engine {
   }
 
   #onCompleted(batch: TrackedBatch): void {
-    const { memory, checkpointer } = this.#parts;
+    const { remembered, checkpointer } = this.#parts;
     this.#batchCount += 1;
     for (const input of batch.share.inputs) {
       if (input.kind !== 'blocks') continue;
-      for (const block of input.blocks) {
-        this.#recordCount += block.recordCount;
-        memory.free(block);
-      }
+      for (const block of input.blocks) this.#recordCount += block.recordCount;
     }
+    remembered.done(batch.share);
     if (checkpointer === undefined) this.#forgetAtOnce(batch);
     else checkpointer.request();
     const { batchesMax } = this.#input;
@@ -279,17 +278,19 @@ export class Engine {
     this.#stopIfEnded();
   }
 
-  /** Without checkpoints nothing is ever read again. */
+  /** Without checkpoints nothing is ever read again, but by windows. */
   #forgetAtOnce({ share }: TrackedBatch): void {
-    const { tracker } = this.#parts;
-    tracker.clean(share.batchTimeMs).catch((error: unknown) => this.fail(toError(error)));
+    const { tracker, times } = this.#parts;
+    const throughMs = (share.batchTimeMs - times.reachMs) as BatchTimeMs;
+    tracker.clean(throughMs).catch((error: unknown) => this.fail(toError(error)));
   }
 
   /** A run whose inputs have all ended, and whose records all have a batch, ends by itself. */
   #stopIfEnded(): void {
     if (this.#state !== 'running' || this.#ending !== undefined) return;
-    const { receivers, tracker } = this.#parts;
+    const { receivers, tracker, times } = this.#parts;
     if (!receivers.hasEnded || tracker.hasPendingAdds || this.totals.queuedBlocks > 0) return;
+    if (nextWindowEndMs(tracker.state, times) < Infinity) return;
     const isOver = this.#input.graph.inputs.every((node) => {
       const options = inputOptions(node);
       if (options.source === 'text-files') return false;

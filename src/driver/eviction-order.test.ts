@@ -4,7 +4,7 @@ import { evictionOrder } from './eviction-order.ts';
 import type { Candidate, Run } from './eviction-order.ts';
 
 function block(arrival: number, more: Partial<Candidate> = {}): Candidate {
-  return { arrival, pins: 0, wasRead: false, mayLeave: true, ...more };
+  return { arrival, pins: 0, wasRead: false, isDone: false, mayLeave: true, ...more };
 }
 
 function run(extentIndex: number, ...blocks: readonly Candidate[]): Run<Candidate> {
@@ -45,4 +45,11 @@ it('gives up before all others what was read and is not read again', () => {
 it('does not take a run for read as long as one block of it was not', () => {
   const half = run(1, block(0, { wasRead: true }), block(3));
   expect(order([half, run(2, block(4))], true)).toEqual([2, 1]);
+});
+
+it('gives up before all others what only windows may want again', () => {
+  const runs = [run(1, block(0, { isDone: true })), run(2, block(8)), run(3, block(9))];
+  expect(order(runs)).toEqual([1, 3, 2]);
+  const half = run(1, block(0, { isDone: true }), block(3));
+  expect(order([half, run(2, block(4))])).toEqual([2, 1]);
 });

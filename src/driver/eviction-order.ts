@@ -3,7 +3,8 @@
  * Batches take blocks in the order in which they were registered, and run in that order; so what
  * was registered last is needed last. A run of extents is needed as early as the oldest block in
  * it. Before all others go runs whose blocks have been read and will not be read again, which is so
- * when the pipeline has one output (a task that has to be tried again reads them from disk). For
+ * when the pipeline has one output (a task that has to be tried again reads them from disk), and
+ * blocks of batches that are done, which only windows may want once more. For
  * reads in a known order this is Belady's choice; least recently used would give up what is needed
  * next.
  *
@@ -18,6 +19,8 @@ export interface Candidate {
   /** Tasks that read it now. */
   readonly pins: number;
   readonly wasRead: boolean;
+  /** Its batch has run. */
+  readonly isDone: boolean;
   /** Of its storage level: it may leave memory. */
   readonly mayLeave: boolean;
 }
@@ -47,6 +50,6 @@ function mayGo({ blocks, references }: Run<Candidate>): boolean {
 }
 
 function rankOf({ blocks }: Run<Candidate>, isReadOnce: boolean): number {
-  const needed = isReadOnce ? blocks.filter(({ wasRead }) => !wasRead) : blocks;
+  const needed = blocks.filter(({ isDone, wasRead }) => !isDone && !(isReadOnce && wasRead));
   return needed.reduce((oldest, { arrival }) => Math.min(oldest, arrival), Infinity);
 }

@@ -42,6 +42,19 @@ it('counts queued blocks and those of unfinished batches as needed, all as known
   expect(log.neededLeft.map(({ position }) => position.lsn)).toEqual([2, 3, 4]);
 });
 
+it('counts blocks of done batches as needed when a window looks at them', () => {
+  const state = emptyTrackerState(1);
+  for (const lsn of [1, 2, 3]) {
+    const block = blockOf(lsn, { lsn });
+    applyEvent(state, { type: 'block-added', block });
+    applyEvent(state, { type: 'batch-allocated', share: shareOf(lsn * 1_000, [block]) });
+  }
+  for (const batch of state.batches.values()) batch.isDone = true;
+  const needed = (reachMs: number): number[] =>
+    new KnownBlocks(state, { reachMs }).of(LOG).neededLeft.map(({ position }) => position.lsn);
+  expect([needed(0), needed(1_000), needed(2_000)]).toEqual([[], [3], [2, 3]]);
+});
+
 it('crosses off what is found at its place, with its checksum, and nothing else', () => {
   const state = emptyTrackerState(1);
   for (const lsn of [2, 3, 4, 5]) {

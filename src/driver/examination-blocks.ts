@@ -1,12 +1,13 @@
 /** The blocks that the driver knows, by the log that holds them, crossed off as a scan finds them.
  *
  * A log can be sound and still not be ours: cut in front, or an older copy. So every block that an
- * unfinished batch or a queue needs has to be found where the driver log says, with the CRC that it
- * says. What is left when a scan has ended is lost.
+ * unfinished batch, a window of one, or a queue needs has to be found where the driver log says,
+ * with the CRC that it says. What is left when a scan has ended is lost.
  * @module */
 import type { BlockInfo, LogPosition } from '../blocks/block-ref.ts';
 import type { Lsn } from '../core/ids.ts';
 import type { ScannedRecord } from '../wal/scanned-record.ts';
+import { batchesToRead } from './cleaning.ts';
 import { mapAt } from './tracker-state.ts';
 import type { TrackerState } from './tracker-state.ts';
 
@@ -51,13 +52,23 @@ export class KnownBlocks {
   readonly #logs = new Map<string, LogBlocks>();
   readonly #isGivenUp: (position: LogPosition) => boolean;
 
-  /** @param isGivenUp true for places in a log whose blocks nobody looks for any more. */
-  constructor(state: TrackerState, isGivenUp: (position: LogPosition) => boolean = () => false) {
+  /** @param options isGivenUp: true for places in a log whose blocks nobody looks for any more.
+   *   reachMs: how far before a batch its windows look. */
+  constructor(
+    state: TrackerState,
+    options: {
+      readonly isGivenUp?: ((position: LogPosition) => boolean) | undefined;
+      readonly reachMs?: number;
+    } = {},
+  ) {
+    const { isGivenUp = () => false, reachMs = 0 } = options;
     this.#isGivenUp = isGivenUp;
     for (const queue of state.queues.values()) this.#addAll(queue, true);
-    for (const { share, isDone } of state.batches.values()) {
-      for (const input of share.inputs) {
-        if (input.kind === 'blocks') this.#addAll(input.blocks, !isDone);
+    const isToRead = batchesToRead(state, reachMs);
+    for (const batch of state.batches.values()) {
+      const isNeeded = isToRead(batch);
+      for (const input of batch.share.inputs) {
+        if (input.kind === 'blocks') this.#addAll(input.blocks, isNeeded);
       }
     }
   }

@@ -23,7 +23,7 @@ import type { LogScan } from '../wal/log-scan.ts';
 import { judgeLog } from '../wal/log-verdict.ts';
 import type { LogVerdict } from '../wal/log-verdict.ts';
 import type { ScannedRecord } from '../wal/scanned-record.ts';
-import { decodeCheckpoint } from './checkpoint-content.ts';
+import { decodeCheckpoint, reachMsIn } from './checkpoint-content.ts';
 import type { CheckpointContent } from './checkpoint-content.ts';
 import { KnownBlocks } from './examination-blocks.ts';
 import {
@@ -102,7 +102,8 @@ export async function examineDirectory(input: ExaminationInput): Promise<Examina
   const checkpoint = await loadCheckpoint(input);
   const state = checkpoint?.state ?? emptyTrackerState(input.sourceIdsMax);
   const driver = await replayDriverLog(input, state, checkpoint);
-  const known = new KnownBlocks(state, input.isGivenUp);
+  const { isGivenUp } = input;
+  const known = new KnownBlocks(state, { isGivenUp, reachMs: reachMsIn(checkpoint) });
   const scans = await scanReceiverLogs(input, logs, { state, known });
   const driverLogMirror = await examineMirror(input);
   const found = { driver, driverLogMirror, scans };

@@ -3,19 +3,27 @@ import { graphOf } from '../../test/support/inline-driver.ts';
 import type { SharedBytes } from '../blocks/block-ref.ts';
 import type { StreamId } from '../core/ids.ts';
 import { expandStage, operatorOfShuffle, planJob, shuffleIdsOf } from './batch-plan.ts';
-import type { Branch, ExpansionContext, JobPlan } from './batch-plan.ts';
+import type { Branch, BranchLeaf, ExpansionContext, JobPlan } from './batch-plan.ts';
 import type { PipelineContext } from './pipeline-context.ts';
+import { StreamTimes } from './stream-times.ts';
 import type { Leaf } from './task-spec.ts';
 
 function plan(build: (ssc: PipelineContext) => void, outputId = 'print-0'): JobPlan {
-  return planJob(graphOf(build), outputId);
+  const graph = graphOf(build);
+  return planJob(graph, outputId, new StreamTimes(graph.nodes, 1_000));
 }
 
 /** `input > op > op`, one line per branch. */
 function shown(branches: readonly Branch[]): string[] {
-  return branches.map(({ leaf, via }) =>
-    [leaf.kind === 'input' ? leaf.streamId : `[${leaf.shuffleIds.join(' ')}]`, ...via].join(' > '),
-  );
+  return branches.map(({ leaf, via }) => [shownLeaf(leaf), ...via].join(' > '));
+}
+
+function shownLeaf(leaf: BranchLeaf): string {
+  if (leaf.kind === 'window') {
+    return `{${leaf.batches.flatMap(({ branches }) => shown(branches)).join(', ')}}`;
+  }
+  const age = leaf.ageMs === 0 ? '' : `@${leaf.ageMs}`;
+  return leaf.kind === 'input' ? leaf.streamId + age : `[${leaf.shuffleIds.join(' ')}${age}]`;
 }
 
 function piece(offsetBytes: number): SharedBytes {
@@ -122,6 +130,40 @@ describe('planJob', () => {
   });
 });
 
+describe('planJob of windows', () => {
+  it('reads the batches of a window by their ages, the oldest first', () => {
+    const { shuffles, result } = plan((ssc) =>
+      ssc
+        .generatorStream({ id: 'in' })
+        .map((x) => x)
+        .window('2s')
+        .filter(() => true)
+        .window('2s', '4s')
+        .print(),
+    );
+    expect(shuffles).toEqual([]);
+    expect(shown(result.branches)).toEqual([
+      '{{in@2000 > map-0, in@1000 > map-0} > filter-0, {in@1000 > map-0, in > map-0} > filter-0}',
+    ]);
+  });
+
+  it('has each shuffle of each age once, and before what reads it', () => {
+    const { shuffles, result } = plan((ssc) => {
+      const words = ssc.generatorStream({ id: 'in' });
+      words.countByValueAndWindow('3s', '1s', { id: 'n' }).window('2s').print();
+    });
+    expect(shown(result.branches)).toEqual(['{[n@1000], [n]}']);
+    expect(shuffles.map(({ shuffleId, ageMs }) => `${shuffleId}@${ageMs}`)).toEqual([
+      'n.batch@3000',
+      'n.batch@2000',
+      'n.batch@1000',
+      'n@1000',
+      'n.batch@0',
+      'n@0',
+    ]);
+  });
+});
+
 describe('expandStage', () => {
   const context: ExpansionContext = {
     defaultPartitions: 2,
@@ -142,7 +184,7 @@ describe('expandStage', () => {
         .map((x) => x)
         .print();
     });
-    expect(expandStage(result, context)).toEqual([
+    expect(expandStage(result, () => context)).toEqual([
       { leaf: queueLeaf('a', 0), via: ['map-0'] },
       { leaf: queueLeaf('a', 1), via: ['map-0'] },
       { leaf: queueLeaf('b', 0), via: ['map-0'] },
@@ -155,7 +197,7 @@ describe('expandStage', () => {
       const a = ssc.generatorStream().mapToPair(pair);
       a.join(a).print();
     });
-    expect(expandStage(result, context)).toEqual([
+    expect(expandStage(result, () => context)).toEqual([
       {
         leaf: {
           kind: 'shuffle',
@@ -184,11 +226,11 @@ describe('expandStage', () => {
   it("takes the operator's partition count before the batch's, and keeps empty partitions", () => {
     const count = (options?: { partitions: number }): number => {
       const { result } = plan((ssc) => ssc.generatorStream().countByValue(options).print());
-      return expandStage(result, { ...context, piecesOf: () => [] }).length;
+      return expandStage(result, () => ({ ...context, piecesOf: () => [] })).length;
     };
     expect([count(), count({ partitions: 7 })]).toEqual([2, 7]);
     const { result } = plan((ssc) => ssc.generatorStream().count().print());
-    expect(expandStage(result, { ...context, piecesOf: () => [] })).toHaveLength(1);
+    expect(expandStage(result, () => ({ ...context, piecesOf: () => [] }))).toHaveLength(1);
   });
 });
 

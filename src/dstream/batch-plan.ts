@@ -8,6 +8,10 @@
  * contents give the same partitions in the same order, so that a replay repeats the batch exactly.
  * A shuffle is one thing per batch, whichever outputs read it: its id is `<operator id>`, or that
  * with `:left` and `:right` for an operator of two streams.
+ * A window reads its parent as it was some time ago, so leaves and shuffles have an age: how long
+ * before the batch of the job the batch lies that they belong to, 0 without windows. A batch that
+ * was never allocated has nothing, not even an empty partition. The partitions of a window are put
+ * together to as many as tasks are worth having, however many batches it holds.
  * Knows nothing of threads, scheduling or where bytes lie.
  * @module */
 import type { SharedBytes } from '../blocks/block-ref.ts';
@@ -16,20 +20,32 @@ import { MillraceError } from '../core/errors.ts';
 import type { StreamId } from '../core/ids.ts';
 import { roleOf } from './graph.ts';
 import type { Graph, GraphNode } from './graph.ts';
-import type { Leaf } from './task-spec.ts';
+import type { StreamTimes } from './stream-times.ts';
+import type { Leaf, LeafPart } from './task-spec.ts';
 
 /** Where the records of a branch come from. */
 export type BranchLeaf =
-  | { readonly kind: 'input'; readonly streamId: StreamId }
+  | { readonly kind: 'input'; readonly streamId: StreamId; readonly ageMs: number }
   | {
       readonly kind: 'shuffle';
+      readonly ageMs: number;
       /** The operator whose reduce side runs in this stage. */
       readonly operatorId: string;
       /** One for each parent of the operator. */
       readonly shuffleIds: readonly string[];
       /** Absent: the batch's default. */
       readonly partitions?: number;
-    };
+      /** One partition for each map partition: nothing was redistributed. */
+      readonly isInPlace?: true;
+    }
+  /** All batches of a window, the oldest first. */
+  | { readonly kind: 'window'; readonly batches: readonly WindowBatch[] };
+
+/** A batch of the stream that a window looks at. */
+export interface WindowBatch {
+  readonly ageMs: number;
+  readonly branches: readonly Branch[];
+}
 
 /** A leaf, and the ids of the narrow operators from there to the end of the stage. */
 export interface Branch {
@@ -40,6 +56,8 @@ export interface Branch {
 /** Writes one shuffle: `partitions` pieces for each partition of its branches. */
 export interface ShuffleMapStage {
   readonly shuffleId: string;
+  /** Of the batch whose shuffle it is. */
+  readonly ageMs: number;
   readonly operatorId: string;
   /** Absent: the batch's default. */
   readonly partitions?: number;
@@ -58,7 +76,10 @@ export interface JobPlan {
   readonly result: ResultStage;
 }
 
-/** What a batch knows when a stage is about to run. */
+/** A window is read by at most so many tasks for each default partition of its batch. */
+const TASKS_PER_EXECUTOR = 2;
+
+/** What is known of a batch when a stage that reads it is about to run. */
 export interface ExpansionContext {
   /** Of the batch, fixed at its allocation, 1 or more. */
   readonly defaultPartitions: number;
@@ -69,19 +90,21 @@ export interface ExpansionContext {
 }
 
 /** One partition of a stage: what a task needs besides its action. */
-export interface StagePartition {
-  readonly leaf: Leaf;
-  readonly via: readonly string[];
-}
+export type StagePartition = LeafPart;
 
-/** The stages of one output operation. */
-export function planJob(graph: Graph, outputId: string): JobPlan {
+/** The stages of one output operation, at a batch time at which it is due. */
+export function planJob(graph: Graph, outputId: string, times: StreamTimes): JobPlan {
   const output = graph.node(outputId);
   assert(roleOf(output.kind) === 'output', `${outputId} is no output operation`);
   const shuffles = new Map<string, ShuffleMapStage>();
-  const branches = branchesOf(graph, onlyParent(output));
-  addShuffles(graph, branches, shuffles);
+  const branches = branchesOf({ graph, times }, onlyParent(output), 0);
+  addShuffles({ graph, times }, branches, shuffles);
   return { outputId, shuffles: [...shuffles.values()], result: { branches } };
+}
+
+interface TimedGraph {
+  readonly graph: Graph;
+  readonly times: StreamTimes;
 }
 
 /** The ids of the shuffles that an operator reads, one for each of its parents. */
@@ -96,26 +119,57 @@ export function operatorOfShuffle(shuffleId: string): string {
   return colon === -1 ? shuffleId : shuffleId.slice(0, colon);
 }
 
-/** The partitions of a stage in one batch, in order; their index is the partition number. */
-export function expandStage(
-  stage: ResultStage,
-  context: ExpansionContext,
-): readonly StagePartition[] {
+/** The partitions of a stage in one batch, in order; their index is the partition number.
+ * @param batchAt the batch that lies so long before; `undefined` when there was none. */
+export function expandStage(stage: ResultStage, batchAt: BatchAt): readonly StagePartition[] {
   return stage.branches.flatMap(({ leaf, via }) =>
-    (leaf.kind === 'input' ? context.leavesOf(leaf.streamId) : shuffleLeaves(leaf, context)).map(
-      (partLeaf) => ({ leaf: partLeaf, via }),
-    ),
+    leavesOf(leaf, batchAt).map((partLeaf) => ({ leaf: partLeaf, via })),
   );
 }
 
+type BatchAt = (ageMs: number) => ExpansionContext | undefined;
+
+function leavesOf(leaf: BranchLeaf, batchAt: BatchAt): readonly Leaf[] {
+  if (leaf.kind === 'window') return windowLeaves(leaf, batchAt);
+  const batch = batchAt(leaf.ageMs);
+  if (batch === undefined) return [];
+  return leaf.kind === 'input' ? batch.leavesOf(leaf.streamId) : shuffleLeaves(leaf, batch);
+}
+
+function windowLeaves(
+  { batches }: BranchLeaf & { readonly kind: 'window' },
+  batchAt: BatchAt,
+): readonly Leaf[] {
+  // A stream has no batch at a time that had none, also when it is made of earlier ones.
+  const parts = batches.flatMap((batch) =>
+    batchAt(batch.ageMs) === undefined ? [] : expandStage(batch, batchAt),
+  );
+  const groupsMax = TASKS_PER_EXECUTOR * (batchAt(0)?.defaultPartitions ?? 1);
+  const groupCount = Math.min(parts.length, groupsMax);
+  return Array.from({ length: groupCount }, (_, group) => {
+    const from = Math.floor((group * parts.length) / groupCount);
+    const end = Math.floor(((group + 1) * parts.length) / groupCount);
+    return { kind: 'parts', parts: parts.slice(from, end) };
+  });
+}
+
 function shuffleLeaves(
-  { operatorId, shuffleIds, partitions }: BranchLeaf & { readonly kind: 'shuffle' },
+  { operatorId, shuffleIds, partitions, isInPlace }: BranchLeaf & { readonly kind: 'shuffle' },
   context: ExpansionContext,
 ): readonly Leaf[] {
   const shuffles = shuffleIds.map((shuffleId) => ({
     shuffleId,
     rows: context.piecesOf(shuffleId),
   }));
+  if (isInPlace) {
+    return shuffles.flatMap(({ shuffleId, rows }) =>
+      rows.map((row) => ({
+        kind: 'shuffle' as const,
+        operatorId,
+        inputs: [{ shuffleId, pieces: row.filter((piece) => piece !== null) }],
+      })),
+    );
+  }
   return Array.from({ length: partitions ?? context.defaultPartitions }, (_, partition) => ({
     kind: 'shuffle',
     operatorId,
@@ -127,26 +181,30 @@ function shuffleLeaves(
 }
 
 /** How the records of a stream come about within one stage, partition ranges in order. */
-function branchesOf(graph: Graph, streamOperatorId: string): readonly Branch[] {
-  const node = graph.node(streamOperatorId);
+function branchesOf(pipeline: TimedGraph, streamId: string, ageMs: number): readonly Branch[] {
+  const node = pipeline.graph.node(streamId);
   switch (roleOf(node.kind)) {
     case 'input':
-      return [{ leaf: { kind: 'input', streamId: node.id as StreamId }, via: [] }];
+      return [{ leaf: { kind: 'input', streamId: node.id as StreamId, ageMs }, via: [] }];
     case 'narrow':
-      return branchesOf(graph, onlyParent(node)).map(({ leaf, via }) => ({
+      return branchesOf(pipeline, onlyParent(node), ageMs).map(({ leaf, via }) => ({
         leaf,
         via: [...via, node.id],
       }));
     case 'union':
-      return node.parents.flatMap((parent) => branchesOf(graph, parent));
+      return node.parents.flatMap((parent) => branchesOf(pipeline, parent, ageMs));
+    case 'window':
+      return [{ leaf: { kind: 'window', batches: batchesOf(pipeline, node, ageMs) }, via: [] }];
     case 'shuffle':
       return [
         {
           leaf: {
             kind: 'shuffle',
+            ageMs,
             operatorId: node.id,
             shuffleIds: shuffleIdsOf(node),
             ...fixedPartitions(node),
+            ...(node.kind === 'persist' ? { isInPlace: true as const } : {}),
           },
           via: [],
         },
@@ -159,22 +217,40 @@ function branchesOf(graph: Graph, streamOperatorId: string): readonly Branch[] {
   }
 }
 
-/** Adds the stages that write what `branches` read, deepest first; each shuffle once. */
+function batchesOf(
+  pipeline: TimedGraph,
+  window: GraphNode,
+  windowAgeMs: number,
+): readonly WindowBatch[] {
+  const parent = onlyParent(window);
+  return pipeline.times.agesMs(window).map((ofBatchMs) => {
+    const ageMs = windowAgeMs + ofBatchMs;
+    return { ageMs, branches: branchesOf(pipeline, parent, ageMs) };
+  });
+}
+
+/** Adds the stages that write what `branches` read, deepest first; each shuffle of an age once. */
 function addShuffles(
-  graph: Graph,
+  pipeline: TimedGraph,
   branches: readonly Branch[],
   into: Map<string, ShuffleMapStage>,
 ): void {
   for (const { leaf } of branches) {
+    if (leaf.kind === 'window') {
+      for (const batch of leaf.batches) addShuffles(pipeline, batch.branches, into);
+    }
     if (leaf.kind !== 'shuffle') continue;
-    const node = graph.node(leaf.operatorId);
+    const { ageMs } = leaf;
+    const node = pipeline.graph.node(leaf.operatorId);
     leaf.shuffleIds.forEach((shuffleId, index) => {
-      if (into.has(shuffleId)) return;
+      const key = `${shuffleId}@${ageMs}`;
+      if (into.has(key)) return;
       const parent = present(node.parents[index], `parent ${index} of ${node.id}`);
-      const below = branchesOf(graph, parent);
-      addShuffles(graph, below, into);
-      into.set(shuffleId, {
+      const below = branchesOf(pipeline, parent, ageMs);
+      addShuffles(pipeline, below, into);
+      into.set(key, {
         shuffleId,
+        ageMs,
         operatorId: node.id,
         ...fixedPartitions(node),
         branches: below,
@@ -183,9 +259,11 @@ function addShuffles(
   }
 }
 
-/** `count` and `reduce` make one record, the others what their author asked for, if anything. */
+/** `count` and `reduce` make one record, `persist` keeps each partition in one piece, the others
+ * make what their author asked for, if anything. */
 function fixedPartitions(node: GraphNode): { readonly partitions?: number } {
-  if (node.kind === 'count' || node.kind === 'reduce') return { partitions: 1 };
+  const { kind } = node;
+  if (kind === 'count' || kind === 'reduce' || kind === 'persist') return { partitions: 1 };
   const partitions = node.options['partitions'];
   return typeof partitions === 'number' ? { partitions } : {};
 }

@@ -7,13 +7,22 @@
  * Mirrors Spark's `DStream` and `PairDStreamFunctions`; pair methods ask for pairs by their `this`.
  * An example of each operator, which the tests run: docs/operators.md.
  * @module */
+import type { Duration } from '../core/duration.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { Batch, BatchInfo, PartitionInfo } from './batch.ts';
 import type { GraphBuilder } from './graph-builder.ts';
 import type { KindOf, NodeOptions, OperatorKind, UserFunction } from './graph.ts';
 import { OptionCheck } from './option-check.ts';
-import { checkOperator, checkShuffle } from './operator-options.ts';
+import { checkFunctions, checkOperator, checkShuffle, copier } from './operator-options.ts';
 import type { OperatorOptions, ShuffleOptions, SyncResult } from './operator-options.ts';
+import {
+  addCountByValueAndWindow,
+  addCountByWindow,
+  addGroupByKeyAndWindow,
+  addReduceByKeyAndWindow,
+  addReduceByWindow,
+  addWindow,
+} from './window-operators.ts';
 
 const PRINT_RECORDS_MAX = 10_000;
 
@@ -108,6 +117,44 @@ export class DStream<T> {
     return this.#shuffle('repartition', { ...options, partitions });
   }
 
+  /** The same stream, computed once a batch and kept, however many operators read it. Without it
+   * each of them computes it anew; blocks and results of shuffles are kept anyway. */
+  persist(options?: OperatorOptions): DStream<T> {
+    const { id } = checkOperator('persist', options);
+    return this.#derive('persist', { id });
+  }
+
+  /** Another name of `persist`. */
+  cache(options?: OperatorOptions): DStream<T> {
+    return this.persist(options);
+  }
+
+  /** What `f` makes of this stream with stateless operators. `f` runs once, now, while the graph is
+   * built. */
+  transform<U>(f: (stream: DStream<T>) => DStream<U>): DStream<U> {
+    return this.#transformed('transform', f, () => f(this));
+  }
+
+  /** What `f` makes of this and another stream with stateless operators. `f` runs once, now, while
+   * the graph is built. */
+  transformWith<W, U>(
+    other: DStream<W>,
+    f: (stream: DStream<T>, other: DStream<W>) => DStream<U>,
+  ): DStream<U> {
+    this.#idOf('transformWith', other);
+    return this.#transformed('transformWith', f, () => f(this, other));
+  }
+
+  /** Engine only: PipelineContext.transform. */
+  transformAll<U>(
+    others: readonly DStream<unknown>[],
+    f: UserFunction,
+    run: () => DStream<U>,
+  ): DStream<U> {
+    for (const other of others) this.#idOf('transform', other);
+    return this.#transformed('transform', f, run);
+  }
+
   /** One record a batch: how many records it has, 0 for an empty one. */
   count(options?: OperatorOptions): DStream<number> {
     const { id } = checkOperator('count', options);
@@ -135,6 +182,41 @@ export class DStream<T> {
   ): DStream<[K, V]> {
     checkOperator('reduceByKey', undefined, [f]);
     return this.#shuffle('reduceByKey', options, f);
+  }
+
+  /** A pair for each key: the key, and its values combined to a value of another type. Combines
+   * before the shuffle.
+   * @param create makes a combined value of a key's first value, on each partition.
+   * @param mergeValue takes one more value in; it may change and return its first argument.
+   * @param mergeCombiners puts two combined values of a key together, those of the earlier
+   *   partition first; it may change and return its first argument. */
+  combineByKey<K, V, C>(
+    this: DStream<readonly [K, V]>,
+    create: (value: V) => SyncResult<C>,
+    mergeValue: (combined: C, value: V) => C,
+    mergeCombiners: (a: C, b: C) => C,
+    options?: ShuffleOptions,
+  ): DStream<[K, C]> {
+    const fns = { create, mergeValue, mergeCombiners };
+    checkFunctions('combineByKey', fns);
+    return this.#derive('combineByKey', { ...checkShuffle('combineByKey', options), fns });
+  }
+
+  /** Like `combineByKey`, each key beginning with a copy of `zero` on each partition.
+   * @param zero plain data, neutral for `mergeCombiners`. */
+  aggregateByKey<K, V, C>(
+    this: DStream<readonly [K, V]>,
+    zero: C,
+    mergeValue: (combined: C, value: V) => C,
+    mergeCombiners: (a: C, b: C) => C,
+    options?: ShuffleOptions,
+  ): DStream<[K, C]> {
+    const kind = 'aggregateByKey';
+    checkFunctions(kind, { mergeValue, mergeCombiners });
+    const copy = copier(kind, zero);
+    const create = (value: V): C => mergeValue(copy(), value);
+    const fns = { create, mergeValue, mergeCombiners };
+    return this.#derive(kind, { ...checkShuffle(kind, options), fns });
   }
 
   /** A pair for each key: the key, and all its values, in the order of partitions and records. */
@@ -187,6 +269,69 @@ export class DStream<T> {
     return this.#pairUp('fullOuterJoin', other, options);
   }
 
+  /** The records of all batches of this stream in the last `length`, the oldest batch first.
+   * @param length a multiple of this stream's slide, which is the batch interval unless it comes
+   *   from another window.
+   * @param slide how often there is a batch of the result: at batch times that are multiples of
+   *   it. Itself a multiple of this stream's slide, and by default equal to it. */
+  window(length: Duration, slide?: Duration, options?: OperatorOptions): DStream<T> {
+    return this.#windowed(addWindow(this.#builder, this.id, { span: { length, slide }, options }));
+  }
+
+  /** One record for each window: how many records its batches have, 0 for none. */
+  countByWindow(length: Duration, slide?: Duration, options?: OperatorOptions): DStream<number> {
+    const call = { parent: this.id, span: { length, slide }, options };
+    return this.#windowed(addCountByWindow(this.#builder, call));
+  }
+
+  /** For each window a pair for each different record: the record, and how often it comes. */
+  countByValueAndWindow(
+    length: Duration,
+    slide?: Duration,
+    options?: ShuffleOptions,
+  ): DStream<[T, number]> {
+    const call = { parent: this.id, span: { length, slide }, options };
+    return this.#windowed(addCountByValueAndWindow(this.#builder, call));
+  }
+
+  /** One record for each window, all records of its batches combined pairwise in their order; none
+   * for an empty window. Each batch is reduced once, and windows combine the results.
+   * @param f associative; it may change and return its first argument. */
+  reduceByWindow(
+    f: (a: T, b: T) => T,
+    length: Duration,
+    slide?: Duration,
+    options?: OperatorOptions,
+  ): DStream<T> {
+    const call = { parent: this.id, span: { length, slide }, options };
+    return this.#windowed(addReduceByWindow(this.#builder, f, call));
+  }
+
+  /** For each window a pair for each key: the key, and all its values, oldest batch first. */
+  groupByKeyAndWindow<K, V>(
+    this: DStream<readonly [K, V]>,
+    length: Duration,
+    slide?: Duration,
+    options?: ShuffleOptions,
+  ): DStream<[K, V[]]> {
+    const call = { parent: this.id, span: { length, slide }, options };
+    return this.#windowed(addGroupByKeyAndWindow(this.#builder, call));
+  }
+
+  /** For each window a pair for each key: the key, and its values combined pairwise in their order.
+   * Each batch is reduced once, and windows combine the results.
+   * @param f associative; it may change and return its first argument. */
+  reduceByKeyAndWindow<K, V>(
+    this: DStream<readonly [K, V]>,
+    f: (a: V, b: V) => V,
+    length: Duration,
+    slide?: Duration,
+    options?: ShuffleOptions,
+  ): DStream<[K, V]> {
+    const call = { parent: this.id, span: { length, slide }, options };
+    return this.#windowed(addReduceByKeyAndWindow(this.#builder, f, call));
+  }
+
   /** Writes the first `n` records of each batch to standard output. @param n 1 … 10,000. */
   print(n = 10, options?: OperatorOptions): void {
     const check = new OptionCheck('print');
@@ -231,11 +376,20 @@ export class DStream<T> {
       readonly parents?: readonly string[];
       readonly options?: NodeOptions;
       readonly fn?: UserFunction | undefined;
+      readonly fns?: Readonly<Record<string, UserFunction>>;
     },
   ): DStream<U> {
-    const { id, parents = [this.id], options = {}, fn } = node;
-    const request = { kind, id, parents, options, ...(fn === undefined ? {} : { fn }) };
+    const { id, parents = [this.id], options = {}, fn, fns } = node;
+    const functions = {
+      ...(fn === undefined ? {} : { fn }),
+      ...(fns === undefined ? {} : { fns }),
+    };
+    const request = { kind, id, parents, options, ...functions };
     return new DStream<U>(this.#builder, this.#builder.add(request));
+  }
+
+  #windowed<U>(id: string): DStream<U> {
+    return new DStream<U>(this.#builder, id);
   }
 
   #narrow<U>(
@@ -301,9 +455,24 @@ export class DStream<T> {
     });
   }
 
+  #transformed<U>(caller: string, f: UserFunction, run: () => DStream<U>): DStream<U> {
+    checkFunctions(caller, { 'the function': f });
+    const named = `${caller} of ${this.id}`;
+    const result: unknown = this.#builder.transforming(named, run);
+    if (this.#isOwn(result)) return result as DStream<U>;
+    throw new MillraceError(
+      'PIPELINE_INVALID',
+      `${named}: the function must return a stream of the same pipeline`,
+    );
+  }
+
+  #isOwn(other: unknown): other is DStream<unknown> {
+    return other instanceof DStream && other.#builder === this.#builder;
+  }
+
   /** The id of another stream of this pipeline. */
-  #idOf(kind: OperatorKind, other: unknown): string {
-    if (other instanceof DStream && other.#builder === this.#builder) return other.id;
+  #idOf(kind: string, other: unknown): string {
+    if (this.#isOwn(other)) return other.id;
     throw new MillraceError(
       'PIPELINE_INVALID',
       `${kind} of ${this.id}: the other stream must be a stream of the same pipeline`,

@@ -5,18 +5,24 @@
  * State: open → sealed.
  * @module */
 import { MillraceError } from '../core/errors.ts';
-import { Graph } from './graph.ts';
-import type { GraphNode, NodeOptions, OperatorKind, UserFunction } from './graph.ts';
+import { Graph, roleOf } from './graph.ts';
+import type { GraphNode, NodeOptions, OperatorKind, OperatorRole, UserFunction } from './graph.ts';
 
 /** What is asked for; the builder completes it. */
 export interface NodeRequest {
   readonly kind: OperatorKind;
   readonly parents: readonly string[];
   readonly id: string | undefined;
+  /** Instead: an id that `reserveId` gave, or one made from it. */
+  readonly reservedId?: string;
   readonly options?: NodeOptions;
   readonly fn?: UserFunction;
+  readonly fns?: GraphNode['fns'];
   readonly batches?: GraphNode['batches'];
 }
+
+/** Operators whose result for a batch depends on that batch alone. */
+const STATELESS_ROLES: ReadonlySet<OperatorRole> = new Set(['narrow', 'union', 'shuffle']);
 
 /** Ids stand in file names, in shuffle ids before a `:` and in block ids before a `/`. */
 const ID_PATTERN = /^[A-Za-z0-9._-]{1,128}$/;
@@ -24,8 +30,10 @@ const ID_PATTERN = /^[A-Za-z0-9._-]{1,128}$/;
 export class GraphBuilder {
   readonly #pipelineName: string;
   readonly #nodes = new Map<string, GraphNode>();
-  readonly #counts = new Map<OperatorKind, number>();
+  readonly #counts = new Map<string, number>();
   #isSealed = false;
+  /** The operator whose function adds operators now. */
+  #transforming: string | undefined;
 
   constructor(pipelineName: string) {
     this.#pipelineName = pipelineName;
@@ -34,7 +42,7 @@ export class GraphBuilder {
   /** @returns the id of the new operator.
    * @throws {MillraceError} CONTEXT_STATE after `seal`, PIPELINE_INVALID for a bad or taken id. */
   add(request: NodeRequest): string {
-    const { kind, parents, options = {}, fn, batches } = request;
+    const { kind, parents, options = {}, fn, fns, batches } = request;
     if (this.#isSealed) {
       throw new MillraceError(
         'CONTEXT_STATE',
@@ -42,7 +50,9 @@ export class GraphBuilder {
           'add operators only while the function given to definePipeline runs',
       );
     }
-    const id = this.#idFor(kind, request.id);
+    this.#refuseInTransform(kind);
+    const id = request.reservedId ?? this.reserveId(kind, request.id);
+    this.#refuseTaken(id);
     this.#nodes.set(
       id,
       Object.freeze({
@@ -51,10 +61,23 @@ export class GraphBuilder {
         parents: Object.freeze([...parents]),
         options: Object.freeze({ ...options }),
         ...(fn === undefined ? {} : { fn }),
+        ...(fns === undefined ? {} : { fns: Object.freeze({ ...fns }) }),
         ...(batches === undefined ? {} : { batches }),
       }),
     );
     return id;
+  }
+
+  /** Runs a function that may add stateless operators only.
+   * @param caller whose function it is, for messages. */
+  transforming<R>(caller: string, build: () => R): R {
+    const outer = this.#transforming;
+    this.#transforming = caller;
+    try {
+      return build();
+    } finally {
+      this.#transforming = outer;
+    }
   }
 
   /** The finished graph; nothing can be added any more. */
@@ -63,23 +86,37 @@ export class GraphBuilder {
     return new Graph(Object.freeze([...this.#nodes.values()]));
   }
 
-  #idFor(kind: OperatorKind, given: string | undefined): string {
-    const n = this.#counts.get(kind) ?? 0;
-    this.#counts.set(kind, n + 1);
-    const id = given ?? `${kind}-${n}`;
+  #refuseInTransform(kind: OperatorKind): void {
+    const caller = this.#transforming;
+    if (caller === undefined || STATELESS_ROLES.has(roleOf(kind))) return;
+    throw new MillraceError(
+      'PIPELINE_INVALID',
+      `pipeline ${this.#pipelineName}: ${kind} was called inside the function given to ` +
+        `${caller}, which may use stateless operators only; call it on the result instead`,
+    );
+  }
+
+  /** The id of an operator that is added later, from other operators.
+   * @param name what the number in it counts. @throws {MillraceError} PIPELINE_INVALID. */
+  reserveId(name: string, given: string | undefined): string {
+    const n = this.#counts.get(name) ?? 0;
+    this.#counts.set(name, n + 1);
+    const id = given ?? `${name}-${n}`;
     if (typeof id !== 'string' || !ID_PATTERN.test(id)) {
       throw new MillraceError(
         'PIPELINE_INVALID',
-        `pipeline ${this.#pipelineName}: ${JSON.stringify(id)} cannot be the id of ${kind}: ` +
+        `pipeline ${this.#pipelineName}: ${JSON.stringify(id)} cannot be the id of ${name}: ` +
           'use 1 to 128 letters, digits, dots, dashes and underscores',
       );
     }
-    if (this.#nodes.has(id)) {
-      throw new MillraceError(
-        'PIPELINE_INVALID',
-        `pipeline ${this.#pipelineName}: two operators have the id ${id}: give one of them another`,
-      );
-    }
     return id;
+  }
+
+  #refuseTaken(id: string): void {
+    if (!this.#nodes.has(id)) return;
+    throw new MillraceError(
+      'PIPELINE_INVALID',
+      `pipeline ${this.#pipelineName}: two operators have the id ${id}: give one of them another`,
+    );
   }
 }

@@ -9,9 +9,9 @@ import { createHash } from 'node:crypto';
 import { present } from '../core/assert.ts';
 
 /** What an operator does to the plan of a batch: inputs are read, narrow operators are fused into
- * the task that reads, unions concatenate partitions, shuffles start a stage, outputs make a
- * job. */
-export type OperatorRole = 'input' | 'narrow' | 'union' | 'shuffle' | 'output';
+ * the task that reads, unions concatenate partitions, windows those of earlier batches, shuffles
+ * start a stage, outputs make a job. */
+export type OperatorRole = 'input' | 'narrow' | 'union' | 'window' | 'shuffle' | 'output';
 
 /** Every operator. Its name is the prefix of its ids, so it is part of checkpoints. */
 const OPERATOR_ROLES = {
@@ -31,11 +31,15 @@ const OPERATOR_ROLES = {
   mapValues: 'narrow',
   flatMapValues: 'narrow',
   union: 'union',
+  window: 'window',
   count: 'shuffle',
   countByValue: 'shuffle',
   reduce: 'shuffle',
   repartition: 'shuffle',
+  persist: 'shuffle',
   reduceByKey: 'shuffle',
+  combineByKey: 'shuffle',
+  aggregateByKey: 'shuffle',
   groupByKey: 'shuffle',
   cogroup: 'shuffle',
   join: 'shuffle',
@@ -88,6 +92,8 @@ export interface NodeDescription {
 export interface GraphNode extends NodeDescription {
   /** The user's function, where the operator has one. */
   readonly fn?: UserFunction;
+  /** The user's functions by their names, of an operator with several. */
+  readonly fns?: Readonly<Record<string, UserFunction>>;
   /** The records of a queueStream, one array per batch. */
   readonly batches?: readonly (readonly unknown[])[];
 }

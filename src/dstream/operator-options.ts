@@ -39,6 +39,14 @@ export function checkOperator(
   return { id: options['id'] as string | undefined };
 }
 
+/** @param functions the user's, by the names that messages give them; none may be asynchronous.
+ * @throws {MillraceError} OPTIONS_INVALID. */
+export function checkFunctions(kind: string, functions: Readonly<Record<string, unknown>>): void {
+  const check = new OptionCheck(kind);
+  for (const [name, fn] of Object.entries(functions)) check.syncFunction(name, fn);
+  check.finish();
+}
+
 /** @throws {MillraceError} OPTIONS_INVALID. */
 export function checkShuffle(
   kind: string,
@@ -52,4 +60,22 @@ export function checkShuffle(
       : { partitions: check.integer('partitions', partitions, { min: 1, max: PARTITIONS_MAX }) };
   check.finish();
   return { id: id as string | undefined, options };
+}
+
+/** A function that makes a fresh copy of a user's value each time.
+ * @throws {MillraceError} OPTIONS_INVALID when it cannot be copied. */
+export function copier<T>(kind: string, value: T): () => T {
+  const check = new OptionCheck(kind);
+  check.require(isData(value), 'zero must be plain data: it is copied for each key');
+  check.finish();
+  return Object(value) === value ? () => structuredClone(value) : () => value;
+}
+
+function isData(value: unknown): boolean {
+  try {
+    structuredClone(value);
+    return true;
+  } catch {
+    return false;
+  }
 }

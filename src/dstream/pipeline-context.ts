@@ -83,6 +83,19 @@ export class PipelineContext {
     return first.unionAll(others, id);
   }
 
+  /** What `f` makes of several streams with stateless operators. `f` gets them as one array, and
+   * runs once, now, while the graph is built. */
+  transform<const S extends readonly DStream<unknown>[], U>(
+    streams: S,
+    f: (streams: S) => DStream<U>,
+  ): DStream<U> {
+    const [first, ...others] = streams;
+    if (first === undefined) {
+      throw new MillraceError('PIPELINE_INVALID', 'transform: give at least one stream');
+    }
+    return first.transformAll(others, f, () => f(streams));
+  }
+
   #input<T>(
     kind: KindOf<'input'>,
     { id, options }: CheckedInput<InputOptions>,

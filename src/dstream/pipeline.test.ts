@@ -132,9 +132,94 @@ describe('operators', () => {
       (s) => s.foreachBatch(undefined as never),
       'foreachBatch: the function must be',
     ],
+    ['no window', (s) => s.window(undefined as never), 'window: the window must be a duration'],
+    [
+      'a window of nothing',
+      (s) => s.countByWindow(0),
+      'countByWindow: the window must be a duration',
+    ],
+    [
+      'a slide of nothing',
+      (s) => s.window('2s', '0s'),
+      'window: the slide must be a duration above 0, such as \'10s\', not "0s"',
+    ],
+    [
+      'a window and a slide that are none',
+      (s) => s.countByValueAndWindow('x', 'y'),
+      'not "x"; the slide must be a duration above 0, such as \'10s\', not "y"',
+    ],
+    [
+      'partitions of a window',
+      (s) => s.window('2s', '2s', { partitions: 2 } as never),
+      'no option',
+    ],
     ['no other stream', (s) => s.union(undefined as never), 'stream of the same pipeline'],
   ])('refuses %s', (_name, use, message) => {
     expect(failure((ssc) => void use(ssc.generatorStream())).message).toContain(message);
+  });
+
+  const late = (async () => []) as never;
+  it.each<[string, (stream: DStream<[string, number]>) => unknown]>([
+    ['map', (s) => s.map(late)],
+    ['flatMap', (s) => s.flatMap(late)],
+    ['filter', (s) => s.filter(late)],
+    ['mapPartitions', (s) => s.mapPartitions(late)],
+    ['mapToPair', (s) => s.mapToPair(late)],
+    ['keyBy', (s) => s.keyBy(late)],
+    ['mapValues', (s) => s.mapValues(late)],
+    ['flatMapValues', (s) => s.flatMapValues(late)],
+    ['reduce', (s) => s.reduce(late)],
+    ['reduceByKey', (s) => s.reduceByKey(late)],
+    [
+      'combineByKey',
+      (s) =>
+        s.combineByKey(
+          late,
+          (a) => a,
+          (a) => a,
+        ),
+    ],
+    [
+      'combineByKey',
+      (s) =>
+        s.combineByKey(
+          (n) => n,
+          late,
+          (a) => a,
+        ),
+    ],
+    [
+      'combineByKey',
+      (s) =>
+        s.combineByKey(
+          (n) => n,
+          (a) => a,
+          late,
+        ),
+    ],
+    ['aggregateByKey', (s) => s.aggregateByKey(0, late, (a) => a)],
+    ['aggregateByKey', (s) => s.aggregateByKey(0, (a) => a, late)],
+    ['reduceByWindow', (s) => s.reduceByWindow(late, '2s')],
+    ['reduceByKeyAndWindow', (s) => s.reduceByKeyAndWindow(late, '2s')],
+    ['transform', (s) => s.transform(late)],
+    ['transformWith', (s) => s.transformWith(s, late)],
+  ])('names %s when its function is asynchronous', (name, use) => {
+    const build: BuildPipeline = (ssc) => void use(ssc.queueStream<string, number>([]));
+    expect(failure(build).message).toMatch(
+      new RegExp(`^${name}: (the function|\\w+) must not be asynchronous`),
+    );
+  });
+
+  it('copies zero of aggregateByKey, so it must be data', () => {
+    const build: BuildPipeline = (ssc) =>
+      void ssc.queueStream<string, number>([]).aggregateByKey(
+        () => 1,
+        (a) => a,
+        (a) => a,
+      );
+    expect(failure(build).message).toBe(
+      'aggregateByKey: zero must be plain data: it is copied for each key',
+    );
   });
 
   it('lets outputs be asynchronous', () => {
@@ -187,3 +272,129 @@ describe('places', () => {
     expect(() => graphOf(build)).not.toThrow();
   });
 });
+
+describe('windows', () => {
+  it('are three operators each, but for window itself, with ids of their own', () => {
+    const graph = graphOf((ssc) => {
+      const lines = ssc.generatorStream();
+      lines.window('2s').print();
+      lines.countByWindow('4s', '2s').print();
+      lines.countByValueAndWindow('4s', '2s', { id: 'mine', partitions: 3 }).print();
+      lines.count().print();
+    });
+    const shown = graph.nodes.map(({ id, kind, parents, options }) => [id, kind, parents, options]);
+    expect(shown.filter(([, kind]) => kind !== 'print')).toEqual([
+      ['generatorStream-0', 'generatorStream', [], expect.anything()],
+      ['window-0', 'window', ['generatorStream-0'], { windowMs: 2_000 }],
+      ['countByWindow-0.batch', 'count', ['generatorStream-0'], {}],
+      [
+        'countByWindow-0.window',
+        'window',
+        ['countByWindow-0.batch'],
+        { windowMs: 4_000, slideMs: 2_000 },
+      ],
+      ['countByWindow-0', 'reduce', ['countByWindow-0.window'], {}],
+      ['mine.batch', 'countByValue', ['generatorStream-0'], { partitions: 3 }],
+      ['mine.window', 'window', ['mine.batch'], { windowMs: 4_000, slideMs: 2_000 }],
+      ['mine', 'reduceByKey', ['mine.window'], { partitions: 3 }],
+      ['count-0', 'count', ['generatorStream-0'], {}],
+    ]);
+  });
+});
+
+describe('transform', () => {
+  it('runs its function once, while the graph is built, and adds no operator of its own', () => {
+    const graph = graphOf((ssc) => {
+      const lines = ssc.generatorStream();
+      lines.transform((s) => s.map((line) => line.length)).print();
+      lines.transformWith(lines.count(), (s, n) => s.map(() => 1).union(n)).print();
+      ssc.transform([lines, lines.count()], ([s, n]) => s.map(() => 1).union(n)).print();
+      lines.transform((s) => s.transform((same) => same)).print();
+    });
+    expect(graph.nodes.map(({ id }) => id)).toEqual([
+      'generatorStream-0',
+      'map-0',
+      'print-0',
+      'count-0',
+      'map-1',
+      'union-0',
+      'print-1',
+      'count-1',
+      'map-2',
+      'union-1',
+      'print-2',
+      'print-3',
+    ]);
+  });
+
+  const mine = 'the function must return a stream of the same pipeline';
+  it.each<[string, BuildPipeline, string]>([
+    [
+      'a result that is no stream',
+      (ssc) => void ssc.generatorStream().transform((() => undefined) as never),
+      `transform of generatorStream-0: ${mine}`,
+    ],
+    [
+      'a result of another pipeline',
+      (ssc) => {
+        let foreign: unknown;
+        graphOf((other) => {
+          foreign = other.generatorStream();
+          other.generatorStream().print();
+        });
+        ssc
+          .generatorStream()
+          .transformWith(ssc.generatorStream(), () => foreign as DStream<string>);
+      },
+      `transformWith of generatorStream-0: ${mine}`,
+    ],
+    [
+      'another stream that is none',
+      (ssc) => void ssc.generatorStream().transformWith(undefined as never, (s) => s),
+      'transformWith of generatorStream-0: the other stream must be a stream of the same pipeline',
+    ],
+    [
+      'an output inside',
+      (ssc) =>
+        void ssc.generatorStream().transform((s) => {
+          s.print();
+          return s;
+        }),
+      'print was called inside the function given to transform of generatorStream-0, ' +
+        'which may use stateless operators only',
+    ],
+    [
+      'a window inside',
+      (ssc) => void ssc.generatorStream().transform((s) => s.countByWindow('2s')),
+      'window was called inside the function given to transform of generatorStream-0',
+    ],
+    [
+      'an input inside',
+      (ssc) => void ssc.generatorStream().transform(() => ssc.generatorStream()),
+      'generatorStream was called inside the function given to transform',
+    ],
+    ['no streams', (ssc) => void ssc.transform([], late), 'transform: give at least one stream'],
+    [
+      'a foreign stream among several',
+      (ssc) => void ssc.transform([ssc.generatorStream(), 7 as never], ([s]) => s),
+      'transform of generatorStream-0: the other stream must be a stream of the same pipeline',
+    ],
+  ])('refuses %s', (_name, build, message) => {
+    expect(failure(build).message).toContain(message);
+  });
+
+  it('lets outputs follow, also after a function that threw', () => {
+    const graph = graphOf((ssc) => {
+      const lines = ssc.generatorStream();
+      expect(() =>
+        lines.transform(() => {
+          throw new Error('changed my mind');
+        }),
+      ).toThrow('changed my mind');
+      lines.print();
+    });
+    expect(graph.outputs).toHaveLength(1);
+  });
+});
+
+const late = (async () => {}) as never;

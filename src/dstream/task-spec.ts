@@ -41,7 +41,16 @@ export type Leaf =
       readonly kind: 'shuffle';
       readonly operatorId: string;
       readonly inputs: readonly ShuffleInput[];
-    };
+    }
+  // Partitions of what a window looks at, one after the other, as one partition of the window.
+  | { readonly kind: 'parts'; readonly parts: readonly LeafPart[] };
+
+/** A partition as it was before a window. */
+export interface LeafPart {
+  readonly leaf: Leaf;
+  /** Ids of the narrow operators to apply, from the leaf to the window. */
+  readonly via: readonly string[];
+}
 
 export type TaskAction =
   // Map side: one piece per reduce partition.

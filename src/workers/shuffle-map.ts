@@ -45,18 +45,27 @@ export function openShuffleMap(target: ShuffleTarget, kind: KindOf<'shuffle'>): 
     case 'countByValue':
       return countingByValue(target);
     case 'reduceByKey':
-      return combining(target);
+      return combining(target, { merge: combinerOf(target.node) });
+    case 'combineByKey':
+    case 'aggregateByKey':
+      return combining(target, {
+        create: creatorOf(target.node),
+        merge: combinerOf(target.node, 'mergeValue'),
+      });
     case 'repartition':
       return dealing(target);
+    case 'persist':
+      return storing(target);
     default:
       return scattering(target);
   }
 }
 
-/** A user's function of two values, with its failures and promises reported. */
-export function combinerOf(node: GraphNode): (a: unknown, b: unknown) => unknown {
+/** A user's function of two values, with its failures and promises reported.
+ * @param name of an operator with several functions. */
+export function combinerOf(node: GraphNode, name?: string): (a: unknown, b: unknown) => unknown {
   const { id } = node;
-  const f = functionOf<(a: unknown, b: unknown) => unknown>(node);
+  const f = functionOf<(a: unknown, b: unknown) => unknown>(node, name);
   return (a, b) => {
     let value: unknown;
     try {
@@ -66,6 +75,22 @@ export function combinerOf(node: GraphNode): (a: unknown, b: unknown) => unknown
     }
     if (typeof value === 'object' && value !== null) refusePromise(id, value);
     return value;
+  };
+}
+
+/** How a value becomes a combined one. */
+function creatorOf(node: GraphNode): (value: unknown) => unknown {
+  const { id } = node;
+  const f = functionOf<(value: unknown) => unknown>(node, 'create');
+  return (value) => {
+    let combined: unknown;
+    try {
+      combined = f(value);
+    } catch (error) {
+      throw new OperatorFailure(id, error);
+    }
+    if (typeof combined === 'object' && combined !== null) refusePromise(id, combined);
+    return combined;
   };
 }
 
@@ -114,16 +139,23 @@ function countingByValue(target: ShuffleTarget): ShuffleMap {
   };
 }
 
-function combining(target: ShuffleTarget): ShuffleMap {
+/** @param functions create: absent where a value is a combined one already. */
+function combining(
+  target: ShuffleTarget,
+  functions: {
+    readonly create?: (value: unknown) => unknown;
+    readonly merge: (combined: unknown, value: unknown) => unknown;
+  },
+): ShuffleMap {
   const { id } = target.node;
-  const combine = combinerOf(target.node);
+  const { create, merge } = functions;
   const cells = new KeyMap<Cell>(target.codec);
   return {
     push(record) {
       const pair = pairOf(id, record);
       const cell = cells.get(pair[0]);
-      if (cell === undefined) cells.set(pair[0], { value: pair[1] });
-      else cell.value = combine(cell.value, pair[1]);
+      if (cell !== undefined) cell.value = merge(cell.value, pair[1]);
+      else cells.set(pair[0], { value: create === undefined ? pair[1] : create(pair[1]) });
     },
     finish: () => piecesOf(target, cells),
   };
@@ -138,6 +170,15 @@ function dealing(target: ShuffleTarget): ShuffleMap {
       pieces.at(next).add(record);
       next = next + 1 === target.partitions ? 0 : next + 1;
     },
+    finish: () => pieces.finish(),
+  };
+}
+
+/** Keeps the records as they are, in one piece. */
+function storing(target: ShuffleTarget): ShuffleMap {
+  const pieces = new Pieces(target);
+  return {
+    push: (record) => pieces.at(0).add(record),
     finish: () => pieces.finish(),
   };
 }

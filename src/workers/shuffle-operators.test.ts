@@ -39,6 +39,21 @@ describe('count', () => {
     expect(await runBatch(build, {})).toEqual([[0]]);
   });
 
+  it('counts a window without looking at its records, unless an operator must', async () => {
+    const counts = async (build: (s: Pairs) => DStream<unknown>): Promise<unknown[][]> =>
+      runBatch((ssc) => build(pairs(ssc).window('3s')).count().print(), LETTERS);
+    // Every batch of this driver has the same records.
+    expect(await counts((s) => s)).toEqual([[15]]);
+    expect(await counts((s) => s.filter(([key]) => key === 'a'))).toEqual([[9]]);
+    const before = (ssc: PipelineContext): void =>
+      pairs(ssc)
+        .filter(([key]) => key === 'a')
+        .window('3s')
+        .count()
+        .print();
+    expect(await runBatch(before, LETTERS)).toEqual([[9]]);
+  });
+
   it('counts what operators before it let through', async () => {
     const build = (ssc: PipelineContext): void =>
       pairs(ssc)
@@ -46,6 +61,114 @@ describe('count', () => {
         .count()
         .print();
     expect(await runBatch(build, LETTERS)).toEqual([[3]]);
+  });
+});
+
+describe('combineByKey', () => {
+  it('creates and merges on each partition, then combines in their order', async () => {
+    const build = (ssc: PipelineContext): void =>
+      pairs(ssc)
+        .combineByKey(
+          (n) => [`c${n}`],
+          (list, n) => {
+            list.push(`v${n}`);
+            return list;
+          },
+          (a, b) => [...a, '|', ...b],
+          { partitions: 1 },
+        )
+        .print();
+    expect(await runBatch(build, LETTERS)).toEqual([
+      [
+        ['a', ['c1', 'v3', '|', 'c5']],
+        ['b', ['c2']],
+        ['c', ['c4']],
+      ],
+    ]);
+  });
+
+  it.each([
+    ['create', 0],
+    ['mergeValue', 1],
+    ['mergeCombiners', 2],
+  ])('names the operator when %s fails', async (_name, index) => {
+    const fail = (): never => {
+      throw new Error('no');
+    };
+    const fns = [
+      (n: number) => n,
+      (a: number, b: number) => a + b,
+      (a: number, b: number) => a - b,
+    ];
+    fns[index] = fail;
+    const [create, value, combiners] = fns as [() => number, () => number, () => number];
+    const build = (ssc: PipelineContext): void =>
+      pairs(ssc).combineByKey(create, value, combiners, { id: 'mine' }).print();
+    await expect(runBatch(build, LETTERS)).rejects.toThrow('operator mine failed');
+  });
+
+  it('refuses a promise from any of its functions', async () => {
+    const late = (() => Promise.resolve(1)) as unknown as () => number;
+    const build = (ssc: PipelineContext): void =>
+      pairs(ssc)
+        .combineByKey(
+          late,
+          (a) => a,
+          (a) => a,
+        )
+        .print();
+    await expect(runBatch(build, LETTERS)).rejects.toThrow('the function returned a promise');
+  });
+});
+
+describe('aggregateByKey', () => {
+  it('begins each key with a copy of zero of its own', async () => {
+    const zero: string[] = ['z'];
+    const build = (ssc: PipelineContext): void =>
+      pairs(ssc)
+        .aggregateByKey(
+          zero,
+          (list, n) => {
+            list.push(`${n}`);
+            return list;
+          },
+          (a, b) => [...a, ...b],
+          { partitions: 1 },
+        )
+        .print();
+    expect(await runBatch(build, LETTERS)).toEqual([
+      [
+        ['a', ['z', '1', '3', 'z', '5']],
+        ['b', ['z', '2']],
+        ['c', ['z', '4']],
+      ],
+    ]);
+    expect(zero).toEqual(['z']);
+  });
+});
+
+describe('persist', () => {
+  it('keeps partitions and order, and is computed once for all that read it', async () => {
+    let calls = 0;
+    const graph = graphOf((ssc) => {
+      const kept = pairs(ssc)
+        .map(([key]) => {
+          calls += 1;
+          return key;
+        })
+        .cache();
+      kept.foreachBatch(() => undefined, { id: 'one' });
+      kept.union(kept).foreachBatch(() => undefined, { id: 'two' });
+    });
+    const batch = new InlineBatch(graph, LETTERS);
+    expect(await batch.collect('one')).toEqual([
+      ['a', 'b', 'a'],
+      ['c', 'a'],
+    ]);
+    expect((await batch.collect('two')).length).toBe(4);
+    expect(calls).toBe(5);
+    const empty = new InlineBatch(graph, { in: [[], [['x', 1]]] });
+    expect(await empty.collect('one')).toEqual([[], ['x']]);
   });
 });
 

@@ -32,7 +32,11 @@ export function reduceShuffle(source: ShuffleSource, kind: KindOf<'shuffle'>, pu
       return mergeByKey(source, (a, b) => (a as number) + (b as number), push);
     case 'reduceByKey':
       return mergeByKey(source, combinerOf(source.node), push);
+    case 'combineByKey':
+    case 'aggregateByKey':
+      return mergeByKey(source, combinerOf(source.node, 'mergeCombiners'), push);
     case 'repartition':
+    case 'persist':
       return eachRecord(source, push);
     case 'groupByKey':
       return groupByKey(source, push);

@@ -172,9 +172,14 @@ function gathered(onEnd: (end: () => void) => void, use: (records: unknown[]) =>
   };
 }
 
-/** The function of a node whose kind says what shape it has. */
-export function functionOf<F extends (...args: never[]) => unknown>(node: GraphNode): F {
-  return present(node.fn, `the function of ${node.id}`) as F;
+/** The function of a node whose kind says what shape it has.
+ * @param name of an operator with several functions. */
+export function functionOf<F extends (...args: never[]) => unknown>(
+  node: GraphNode,
+  name?: string,
+): F {
+  const fn = name === undefined ? node.fn : node.fns?.[name];
+  return present(fn, `the function ${name ?? ''} of ${node.id}`) as F;
 }
 
 /** A record as a pair. @throws {OperatorFailure} when it is none, naming the operator. */

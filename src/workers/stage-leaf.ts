@@ -5,6 +5,7 @@ import { roleOf } from '../dstream/graph.ts';
 import type { KindOf, OperatorKind } from '../dstream/graph.ts';
 import type { Leaf } from '../dstream/task-spec.ts';
 import { reduceShuffle } from './shuffle-reduce.ts';
+import { compileChain } from './stage-chain.ts';
 import type { Push, TaskEnvironment } from './task-environment.ts';
 
 /** Pushes every record of the leaf, in order. @returns how many it read. */
@@ -18,11 +19,22 @@ export async function readLeaf(leaf: Leaf, env: TaskEnvironment, push: Push): Pr
       return readQueue(leaf, env, push);
     case 'shuffle':
       return readShuffle(leaf, env, push);
+    case 'parts':
+      return readParts(leaf, env, push);
   }
 }
 
 /** How many records the leaf has, where that is known without reading it. */
 export function knownRecordCount(leaf: Leaf): number | undefined {
+  if (leaf.kind === 'parts') {
+    let sum = 0;
+    for (const part of leaf.parts) {
+      const count = part.via.length === 0 ? knownRecordCount(part.leaf) : undefined;
+      if (count === undefined) return undefined;
+      sum += count;
+    }
+    return sum;
+  }
   if (leaf.kind !== 'blocks') return undefined;
   return leaf.blocks.reduce((sum, block) => sum + block.recordCount, 0);
 }
@@ -81,6 +93,24 @@ function readShuffle(
   const node = env.graph.node(operatorId);
   const pieces = inputs.map((input) => input.pieces.map((piece) => env.readShared(piece)));
   return reduceShuffle({ node, inputs: pieces, codec: env.codec }, shuffleKind(node.kind), push);
+}
+
+/** Each part has its own chain: what came before the window saw one partition at a time. */
+async function readParts(
+  { parts }: LeafOf<'parts'>,
+  env: TaskEnvironment,
+  push: Push,
+): Promise<number> {
+  let count = 0;
+  for (const { leaf, via } of parts) {
+    const chain = compileChain(
+      via.map((id) => env.graph.node(id)),
+      push,
+    );
+    count += await readLeaf(leaf, env, chain.push);
+    chain.end();
+  }
+  return count;
 }
 
 /** The kind of an operator that the plan takes for a shuffle. */

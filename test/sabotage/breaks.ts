@@ -11,6 +11,7 @@ import { TWO_COPIES_BREAKS } from './breaks/two-copies.ts';
 import { STORAGE_LEVEL_BREAKS } from './breaks/storage-levels.ts';
 import { TESTING_BREAKS } from './breaks/testing.ts';
 import { TOOL_BREAKS } from './breaks/tools.ts';
+import { WINDOW_BREAKS } from './breaks/windows.ts';
 import type { Break } from './breaks/break.ts';
 
 export const BREAKS: readonly Break[] = [
@@ -26,4 +27,5 @@ export const BREAKS: readonly Break[] = [
   ...LOG_EDGE_BREAKS,
   ...TOOL_BREAKS,
   ...TESTING_BREAKS,
+  ...WINDOW_BREAKS,
 ];

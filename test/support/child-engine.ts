@@ -40,7 +40,7 @@ export interface DiskFailure {
 
 export interface ChildArguments {
   readonly pipeline: string;
-  readonly checkpointDir: string;
+  readonly checkpointDir: string | false;
   readonly options: Partial<PipelineOptions>;
   readonly crash: CrashPlans;
   readonly failing?: DiskFailure;

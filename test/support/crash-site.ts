@@ -13,8 +13,8 @@ export interface StartOptions {
   readonly options?: Partial<PipelineOptions>;
   readonly crash?: CrashPlans;
   readonly failing?: DiskFailure;
-  /** Another directory than the site's own. */
-  readonly checkpointDir?: string;
+  /** Another directory than the site's own; `false`: none. */
+  readonly checkpointDir?: string | false;
   /** Command that starts the engine. */
   readonly prefix?: readonly string[];
 }

@@ -9,6 +9,7 @@ import type { ExpansionContext, ShuffleMapStage } from '../../src/dstream/batch-
 import type { Graph } from '../../src/dstream/graph.ts';
 import { buildGraph, definePipeline } from '../../src/dstream/pipeline.ts';
 import type { BuildPipeline } from '../../src/dstream/pipeline.ts';
+import { StreamTimes } from '../../src/dstream/stream-times.ts';
 import type { Sink } from '../../src/dstream/sink.ts';
 import type { Leaf, TaskAction, TaskSpec, TaskValue } from '../../src/dstream/task-spec.ts';
 import { msgpackCodec } from '../../src/serde/msgpack-codec.ts';
@@ -57,7 +58,7 @@ export class InlineBatch {
 
   /** Runs all stages of an output's job. @returns the outcomes of the result stage. */
   async run(outputId: string, action: TaskAction): Promise<readonly TaskOutcome[]> {
-    const plan = planJob(this.#graph, outputId);
+    const plan = planJob(this.#graph, outputId, new StreamTimes(this.#graph.nodes, 1_000));
     for (const stage of plan.shuffles) await this.#runShuffle(outputId, stage);
     return this.#runStage(outputId, plan.result, action);
   }
@@ -85,7 +86,7 @@ export class InlineBatch {
     stage: Parameters<typeof expandStage>[0],
     action: TaskAction,
   ): Promise<readonly TaskOutcome[]> {
-    const specs = expandStage(stage, this.#context).map((part, partition): TaskSpec => ({
+    const specs = expandStage(stage, () => this.#context).map((part, partition): TaskSpec => ({
       batchTimeMs: BATCH_TIME,
       outputId,
       partition,

@@ -21,18 +21,20 @@ export class InlinePool implements TaskPool {
   before: (spec: TaskSpec) => void | Promise<void> = () => {};
   readonly #graph: Graph;
   readonly #arena: BlockArena;
+  readonly #spillDirectory: string;
 
-  constructor(graph: Graph, arena: BlockArena) {
+  constructor(graph: Graph, arena: BlockArena, spillDirectory = '/nowhere') {
     this.#graph = graph;
     this.#arena = arena;
+    this.#spillDirectory = spillDirectory;
   }
 
   async run(spec: TaskSpec): Promise<TaskResult> {
-    this.specs.push(spec);
+    const owner = 1_000 + this.specs.push(spec);
     this.runningCount += 1;
     try {
       await this.before(spec);
-      return await this.#run(structuredClone(spec));
+      return await this.#run(structuredClone(spec), owner);
     } finally {
       this.runningCount -= 1;
     }
@@ -47,8 +49,8 @@ export class InlinePool implements TaskPool {
     return this.specs.filter((spec) => spec.action.kind === action).length;
   }
 
-  async #run(spec: TaskSpec): Promise<TaskResult> {
-    const store = new SharedStore(this.#arena, 1_000 + this.specs.length, '/nowhere');
+  async #run(spec: TaskSpec, owner: number): Promise<TaskResult> {
+    const store = new SharedStore(this.#arena, owner, this.#spillDirectory);
     const written: SharedBytes[] = [];
     try {
       const { value, inputRecordCount } = await runTask(spec, {

@@ -83,6 +83,19 @@ export const OPERATOR_CASES: Readonly<Record<string, OperatorCase>> = {
     keep('union-of-three', ssc.union([right, left.map((n) => -n), right]));
     keep('counted-union', left.union(right).count());
     keep('repartition', left.repartition(3).glom());
+    keep('persist', left.union(right).persist().glom());
+    keep(
+      'transform',
+      left.transform((numbers) => numbers.map((n) => n * 2).union(numbers)),
+    );
+    keep(
+      'transformWith',
+      left.transformWith(right, (l, r) => l.union(r).count()),
+    );
+    keep(
+      'transform-of-several',
+      ssc.transform([left, right], ([l, r]) => l.union(r).filter((n) => n > 3)),
+    );
     keep('one-partition', left.union(right).repartition(1).glom());
     keep(
       'count-of-filter',
@@ -128,6 +141,22 @@ export const OPERATOR_CASES: Readonly<Record<string, OperatorCase>> = {
     );
     keep('reduceByKey-5', ages.reduceByKey((a, b) => a * 10 + b, { partitions: 5 }).glom());
     keep('groupByKey', ages.groupByKey());
+    keep(
+      'combineByKey',
+      ages.combineByKey(
+        (n) => `${n}`,
+        (text, n) => `${text},${n}`,
+        (left, right) => `${left};${right}`,
+      ),
+    );
+    keep(
+      'aggregateByKey',
+      ages.aggregateByKey(
+        { sum: 0, count: 0 },
+        (all, n) => Object.assign(all, { sum: all.sum + n, count: all.count + 1 }),
+        (a, b) => ({ sum: a.sum + b.sum, count: a.count + b.count }),
+      ),
+    );
     keep('cogroup', ages.cogroup(towns));
     keep('join', ages.join(towns));
     keep('leftOuterJoin', ages.leftOuterJoin(towns));

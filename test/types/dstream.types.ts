@@ -52,6 +52,13 @@ export function inputs(ssc: PipelineContext): void {
   expectStream<string>()(ssc.queueStream([['a'], []]), true);
   expectStream<[string, number]>()(ssc.queueStream([[['a', 1]], []]), true);
   expectStream<string>()(ssc.union([ssc.generatorStream(), ssc.textFileStream('in')]), true);
+  expectStream<[string, [number, string]]>()(
+    ssc.transform(
+      [ssc.queueStream([[['a', 1]]]), ssc.generatorStream().keyBy((line) => line)],
+      ([counts, lines]) => counts.join(lines),
+    ),
+    true,
+  );
   // @ts-expect-error a receiver is made by a function
   ssc.receiverStream(new Ticks());
   // @ts-expect-error a port is needed
@@ -112,6 +119,64 @@ export function results(words: DStream<string>, numbers: DStream<number>): void 
   );
   expectStream<[string, [number[], boolean[]]]>()(left.cogroup(right, { partitions: 3 }), true);
 
+  expectStream<[string, number[]]>()(
+    left.combineByKey(
+      (n) => [n],
+      (list, n) => [...list, n],
+      (a, b) => a.concat(b),
+      { partitions: 2 },
+    ),
+    true,
+  );
+  expectStream<[string, { longest: number }]>()(
+    left.aggregateByKey(
+      { longest: 0 },
+      (all, n) => ({ longest: Math.max(all.longest, n) }),
+      (a, b) => (a.longest > b.longest ? a : b),
+    ),
+    true,
+  );
+  expectStream<string>()(words.persist(), true);
+  expectStream<string>()(words.cache({ id: 'kept' }), true);
+  expectStream<[string, number[]]>()(
+    left.transform((pairs) => pairs.groupByKey()),
+    true,
+  );
+  expectStream<[string, [number, boolean]]>()(
+    left.transformWith(right, (l, r) => l.join(r)),
+    true,
+  );
+  // @ts-expect-error not a stream
+  words.transform((all) => all.print());
+  const plus = (a: number, b: number): number => a + b;
+  // @ts-expect-error strings are no pairs
+  words.combineByKey(() => 1, plus, plus);
+  // @ts-expect-error the combiners are numbers
+  left.combineByKey((n) => `${n}`, plus, plus);
+
+  expectStream<string>()(words.window('2s', seconds(1), { id: 'w' }), true);
+  expectStream<number>()(words.countByWindow('2s'), true);
+  expectStream<[string, number]>()(
+    words.countByValueAndWindow('2s', '1s', { partitions: 2 }),
+    true,
+  );
+  expectStream<number>()(
+    numbers.reduceByWindow((a, b) => a + b, '2s', '1s'),
+    true,
+  );
+  expectStream<[string, number[]]>()(left.groupByKeyAndWindow('2s', '1s'), true);
+  expectStream<[string, number]>()(
+    left.reduceByKeyAndWindow((a, b) => a + b, '2s', '1s', { partitions: 3 }),
+    true,
+  );
+  expectStream<[string, [number, boolean]]>()(left.window('2s').join(right.window('3s')), true);
+  // @ts-expect-error no window
+  words.window();
+  // @ts-expect-error strings are no pairs
+  words.groupByKeyAndWindow('2s');
+  // @ts-expect-error asynchronous
+  left.reduceByKeyAndWindow(async (a, b) => a + b, '2s');
+
   // A tuple that was made without mapToPair is a pair as well.
   const constant = words.map((w) => [w, 1] as const);
   expectStream<[string, number]>()(
@@ -159,6 +224,16 @@ export function promises(words: DStream<string>): void {
   pairs.flatMapValues(async (n) => [n]);
   // @ts-expect-error asynchronous
   pairs.reduceByKey(async (a, b) => a + b);
+  const later = async (a: number, b: number): Promise<number> => a + b;
+  const plus = (a: number, b: number): number => a + b;
+  // @ts-expect-error asynchronous
+  pairs.combineByKey(async (n) => n, plus, plus);
+  // @ts-expect-error asynchronous
+  pairs.combineByKey((n) => n, later, plus);
+  // @ts-expect-error asynchronous
+  pairs.aggregateByKey(0, plus, later);
+  // @ts-expect-error asynchronous
+  words.transform(async (all) => all);
 
   // What is of unknown or any type cannot be told apart from a promise, and is let through.
   words.map((w): unknown => JSON.parse(w)).print();

@@ -18,8 +18,9 @@ import { MillraceError } from '../../core/errors.ts';
 import { EventBus } from '../../core/events.ts';
 import { blockKey } from '../../core/ids.ts';
 import type { Lsn } from '../../core/ids.ts';
-import { decodeCheckpoint, encodeCheckpoint } from '../../driver/checkpoint-content.ts';
+import { decodeCheckpoint, encodeCheckpoint, reachMsIn } from '../../driver/checkpoint-content.ts';
 import type { CheckpointContent } from '../../driver/checkpoint-content.ts';
+import { batchesToRead } from '../../driver/cleaning.ts';
 import { DamagedDirectory } from '../../driver/examination-damage.ts';
 import { examineDirectory } from '../../driver/examination.ts';
 import type { Examination } from '../../driver/examination.ts';
@@ -43,7 +44,8 @@ export interface LostBlock {
   /** Of the sources: partition, the position it follows, the last one in it. */
   readonly positions: readonly (readonly [string, string | number | null, string | number])[];
   readonly sourceIds: readonly string[];
-  /** The unfinished batch it was allocated to; absent while it was queued. */
+  /** The batch it was allocated to, which is not finished or in a window; absent while it was
+   * queued. */
   readonly batchTimeMs?: number;
 }
 
@@ -52,7 +54,7 @@ export interface LossManifest extends DropRange {
   readonly format: 'millrace-loss';
   readonly version: 1;
   readonly logId: string;
-  /** Blocks that unfinished batches or queues needed. */
+  /** Blocks that unfinished batches, windows or queues needed. */
   readonly blocks: readonly LostBlock[];
   readonly recordCount: number;
   readonly batches: readonly number[];
@@ -93,7 +95,7 @@ export async function dropRanges(
   let { state } = examination;
   const losses: LossManifest[] = [];
   for (const range of ranges) {
-    const without = withoutBlocks(state, range);
+    const without = withoutBlocks(state, range, reachMsIn(newest));
     ({ state } = without);
     losses.push(lossOf(manifest.logId, range, without.lost));
   }
@@ -202,12 +204,15 @@ function idsMax(newest: CheckpointContent | undefined): number {
 }
 
 /** The state in which the blocks of the range are known to be in no log. */
-function withoutBlocks(state: TrackerState, range: DropRange) {
+function withoutBlocks(state: TrackerState, range: DropRange, reachMs: number) {
   const lost: LostBlock[] = [];
-  const strip = (block: BlockInfo, batchTimeMs?: number): BlockInfo => {
+  const isToRead = batchesToRead(state, reachMs);
+  const strip = (block: BlockInfo, batch?: TrackedBatch): BlockInfo => {
     const { position, ...rest } = block;
     if (!isIn(range, position)) return block;
-    lost.push(lostBlock(block, position?.lsn ?? 0, batchTimeMs));
+    if (batch === undefined || isToRead(batch)) {
+      lost.push(lostBlock(block, position?.lsn ?? 0, batch?.share.batchTimeMs));
+    }
     return { ...rest, durability: 'off' };
   };
   const queues = new Map(
@@ -221,13 +226,11 @@ function withoutBlocks(state: TrackerState, range: DropRange) {
 
 function stripBatch(
   batch: TrackedBatch,
-  strip: (block: BlockInfo, batchTimeMs: number) => BlockInfo,
+  strip: (block: BlockInfo, batch: TrackedBatch) => BlockInfo,
 ): TrackedBatch {
-  if (batch.isDone) return batch;
-  const { batchTimeMs } = batch.share;
   const inputs = batch.share.inputs.map((input) =>
     input.kind === 'blocks'
-      ? { ...input, blocks: input.blocks.map((block) => strip(block, batchTimeMs)) }
+      ? { ...input, blocks: input.blocks.map((block) => strip(block, batch)) }
       : input,
   );
   return { ...batch, share: { ...batch.share, inputs } };

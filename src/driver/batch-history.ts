@@ -1,0 +1,229 @@
+/** The running batch and those before it that windows still look at: what each of them reads, and
+ * the results of its shuffles.
+ *
+ * A window over an earlier batch needs what an operator made of that batch. Shuffles that a window
+ * reads are therefore kept as the pieces that their map tasks wrote, until no later window needs
+ * them: each batch is reduced once. What is not there, as after a restart, is made again from the
+ * batch's share, which gives the same pieces. Everything else is freed when its batch has run.
+ * Owns the pieces; where they lie is up to kept-pieces.ts. One writer: the driver. @module */
+import type { BlockArena } from '../blocks/block-arena.ts';
+import type { BlockInfo, BlockRef } from '../blocks/block-ref.ts';
+import { present } from '../core/assert.ts';
+import type { EventBus } from '../core/events.ts';
+import { blockKey } from '../core/ids.ts';
+import type { BatchTimeMs, StreamId } from '../core/ids.ts';
+import { planJob } from '../dstream/batch-plan.ts';
+import type { ExpansionContext, JobPlan } from '../dstream/batch-plan.ts';
+import type { Graph } from '../dstream/graph.ts';
+import type { StreamTimes } from '../dstream/stream-times.ts';
+import type { Leaf } from '../dstream/task-spec.ts';
+import type { BlockMemory } from './block-memory.ts';
+import { PieceKeeper } from './kept-pieces.ts';
+import type { Pieces, WrittenShuffle } from './kept-pieces.ts';
+import type { BatchShare, InputShare } from './tracker-state.ts';
+
+export interface BatchHistoryOptions {
+  readonly graph: Graph;
+  readonly times: StreamTimes;
+  readonly arena: BlockArena;
+  /** For pieces that find no room in the arena; made when it is first needed. */
+  readonly spillDirectory: string;
+  readonly memory: BlockMemory;
+  readonly events: EventBus;
+  /** Keys of blocks that a repair has taken out of the log. */
+  readonly droppedBlocks: ReadonlySet<string>;
+  /** The share of a batch that is allocated and not cleaned. */
+  readonly shareAt: (batchTimeMs: BatchTimeMs) => BatchShare | undefined;
+}
+
+/** A window's reads of one shuffle: the output that they are for is due at multiples of `slideMs`,
+ * and the oldest batch that it reads lies `ageMs` before. */
+interface Reader {
+  readonly slideMs: number;
+  readonly ageMs: number;
+}
+
+export class BatchHistory {
+  readonly #options: BatchHistoryOptions;
+  readonly #batches = new Map<BatchTimeMs, KnownBatch>();
+  /** The blocks of all of them, by key. */
+  readonly #blocks = new Map<string, BlockInfo>();
+  readonly #keeper: PieceKeeper;
+  readonly #plans = new Map<string, JobPlan>();
+  /** By shuffle id. Shuffles of the batch itself only have none. */
+  readonly #readers = new Map<string, Reader[]>();
+
+  constructor(options: BatchHistoryOptions) {
+    this.#options = options;
+    this.#keeper = new PieceKeeper(options.arena, options.spillDirectory);
+    for (const { id } of options.graph.outputs) this.#addReaders(id);
+  }
+
+  get times(): StreamTimes {
+    return this.#options.times;
+  }
+
+  /** The same object each time. */
+  planOf(outputId: string): JobPlan {
+    let plan = this.#plans.get(outputId);
+    if (plan === undefined) {
+      plan = planJob(this.#options.graph, outputId, this.#options.times);
+      this.#plans.set(outputId, plan);
+    }
+    return plan;
+  }
+
+  /** A batch that is about to run. */
+  begin(share: BatchShare): KnownBatch {
+    const batch = new KnownBatch(share, this.#options);
+    this.#batches.set(share.batchTimeMs, batch);
+    for (const [key, block] of batch.blocks) this.#blocks.set(key, block);
+    return batch;
+  }
+
+  /** @returns `undefined` when there was no batch at this time, or it is no longer remembered. */
+  at(batchTimeMs: BatchTimeMs): KnownBatch | undefined {
+    const known = this.#batches.get(batchTimeMs);
+    if (known !== undefined) return known;
+    const share = this.#options.shareAt(batchTimeMs);
+    return share === undefined ? undefined : this.begin(share);
+  }
+
+  /** A block that some leaf names. */
+  block(key: string): BlockInfo | undefined {
+    return this.#blocks.get(key);
+  }
+
+  /** Packs pieces that were just written, those of a batch that ran before. */
+  pack(written: WrittenShuffle): WrittenShuffle {
+    return this.#keeper.keep(written);
+  }
+
+  /** The batch has run, or failed: frees what no later one needs. No task of it may be running. */
+  end(batchTimeMs: BatchTimeMs): void {
+    const toKeep: [batch: KnownBatch, shuffleId: string, written: WrittenShuffle][] = [];
+    for (const [timeMs, batch] of this.#batches) {
+      for (const [shuffleId, written] of batch.finished) {
+        if (this.#isNeeded(shuffleId, { timeMs, afterMs: batchTimeMs })) {
+          if (written.whole === undefined) toKeep.push([batch, shuffleId, written]);
+        } else {
+          batch.forget(shuffleId);
+          this.#keeper.free(written);
+        }
+      }
+      if (timeMs > batchTimeMs - this.times.reachMs) continue;
+      this.#batches.delete(timeMs);
+      for (const key of batch.blocks.keys()) this.#blocks.delete(key);
+    }
+    // After all that makes room for them.
+    for (const [batch, shuffleId, written] of toKeep) {
+      batch.finished.set(shuffleId, this.#keeper.keep(written));
+    }
+  }
+
+  #isNeeded(
+    shuffleId: string,
+    { timeMs, afterMs }: { readonly timeMs: number; readonly afterMs: number },
+  ): boolean {
+    const readers = this.#readers.get(shuffleId) ?? [];
+    return readers.some(({ slideMs, ageMs }) => {
+      const nextMs = (Math.floor(afterMs / slideMs) + 1) * slideMs;
+      return nextMs - timeMs <= ageMs;
+    });
+  }
+
+  #addReaders(outputId: string): void {
+    const slideMs = this.#options.times.slideMs(outputId);
+    for (const { shuffleId, ageMs } of this.planOf(outputId).shuffles) {
+      if (ageMs === 0) continue;
+      const readers = this.#readers.get(shuffleId) ?? [];
+      this.#readers.set(shuffleId, [...readers, { slideMs, ageMs }]);
+    }
+  }
+}
+
+/** One batch, as the stages that read it see it. */
+export class KnownBatch implements ExpansionContext {
+  readonly share: BatchShare;
+  /** Shuffles that were begun. */
+  readonly shuffles: Map<string, Promise<void>> = new Map();
+  /** Those of them that are written. */
+  readonly finished: Map<string, WrittenShuffle> = new Map();
+  readonly #options: BatchHistoryOptions;
+  readonly #leaves = new Map<StreamId, readonly Leaf[]>();
+  /** All blocks of the share that are there, by key. */
+  readonly blocks: Map<string, BlockInfo> = new Map();
+
+  constructor(share: BatchShare, options: BatchHistoryOptions) {
+    this.share = share;
+    this.#options = options;
+    for (const input of share.inputs) this.#leaves.set(input.streamId, this.#leavesOf(input));
+  }
+
+  get defaultPartitions(): number {
+    return this.share.partitions;
+  }
+
+  /** None of an input that was not there when the batch was allocated. */
+  leavesOf(streamId: StreamId): readonly Leaf[] {
+    return this.#leaves.get(streamId) ?? [];
+  }
+
+  piecesOf(shuffleId: string): Pieces {
+    return present(this.finished.get(shuffleId), `shuffle ${shuffleId}`).pieces;
+  }
+
+  forget(shuffleId: string): void {
+    this.finished.delete(shuffleId);
+    this.shuffles.delete(shuffleId);
+  }
+
+  #leavesOf(input: InputShare): readonly Leaf[] {
+    const { streamId } = input;
+    switch (input.kind) {
+      case 'blocks':
+        return input.groups.map((group) => ({
+          kind: 'blocks',
+          streamId,
+          blocks: this.#locate(group.map((i) => present(input.blocks[i], 'a block of a group'))),
+        }));
+      case 'files':
+        return input.files.map((file) => ({ kind: 'files', streamId, files: [file] }));
+      case 'queue': {
+        const { queueIndex, slices } = input;
+        if (queueIndex === null) return [];
+        return Array.from({ length: slices }, (_, slice) => ({
+          kind: 'queue',
+          streamId,
+          queueIndex,
+          slice,
+          slices,
+        }));
+      }
+    }
+  }
+
+  /** Blocks without a log are gone with the process that held them, or were given up by a repair:
+   * said, once in a run, and run without. */
+  #locate(blocks: readonly BlockInfo[]): readonly BlockRef[] {
+    const { memory, events, droppedBlocks } = this.#options;
+    let recordCount = 0;
+    let droppedCount = 0;
+    const found = blocks.flatMap((block) => {
+      const ref = memory.locate(block);
+      const key = blockKey(block.blockId);
+      if (ref !== undefined) {
+        this.blocks.set(key, block);
+        return [ref];
+      }
+      recordCount += block.recordCount;
+      if (droppedBlocks.has(key)) droppedCount += block.recordCount;
+      return [];
+    });
+    if (recordCount > 0) {
+      const { batchTimeMs } = this.share;
+      events.emit({ type: 'blocks-lost', batchTimeMs, recordCount, droppedCount });
+    }
+    return found;
+  }
+}

@@ -1,0 +1,37 @@
+/** Blocks of batches that are done, until no window looks at them any more.
+ *
+ * Their memory is given up with the batch after which no window reaches them. Until then they may
+ * leave memory before all others: windows read what was kept of them in shuffle pieces
+ * (batch-history.ts), and read blocks only where there is nothing to keep. One writer: the driver.
+ * @module */
+import type { BlockInfo } from '../blocks/block-ref.ts';
+import type { BlockMemory } from './block-memory.ts';
+import type { BatchShare } from './tracker-state.ts';
+
+export class RememberedBlocks {
+  readonly #memory: Pick<BlockMemory, 'free' | 'letGo'>;
+  readonly #reachMs: number;
+  /** Done batches of this run whose blocks are kept, oldest first. */
+  readonly #shares: BatchShare[] = [];
+
+  /** @param reachMs how far back windows look; 0: nothing is remembered. */
+  constructor(memory: Pick<BlockMemory, 'free' | 'letGo'>, reachMs: number) {
+    this.#memory = memory;
+    this.#reachMs = reachMs;
+  }
+
+  /** A batch is done, and all before it are. */
+  done(share: BatchShare): void {
+    if (this.#reachMs > 0) this.#memory.letGo(blocksOf(share));
+    this.#shares.push(share);
+    // The next batch may begin right after this one, and reaches one batch less far back.
+    const throughMs = share.batchTimeMs - this.#reachMs;
+    const kept = this.#shares.findIndex(({ batchTimeMs }) => batchTimeMs > throughMs);
+    const left = this.#shares.splice(0, kept === -1 ? this.#shares.length : kept);
+    for (const each of left) for (const block of blocksOf(each)) this.#memory.free(block);
+  }
+}
+
+function* blocksOf({ inputs }: BatchShare): Generator<BlockInfo> {
+  for (const input of inputs) if (input.kind === 'blocks') yield* input.blocks;
+}

@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest';
+import { graphOf } from '../../test/support/inline-driver.ts';
+import type { PipelineContext } from './pipeline-context.ts';
+import { StreamTimes, WINDOW_BATCHES_MAX, reachMsOf } from './stream-times.ts';
+
+type Build = (ssc: PipelineContext) => void;
+
+function timesOf(build: Build, batchIntervalMs = 1_000): StreamTimes {
+  return new StreamTimes(graphOf(build).nodes, batchIntervalMs);
+}
+
+const nested: Build = (ssc) => {
+  const lines = ssc.generatorStream();
+  lines
+    .window('6s', '2s')
+    .map((line) => line)
+    .window('8s', '4s')
+    .count()
+    .print();
+  lines.print();
+};
+
+describe('slides', () => {
+  it('are the batch interval, what a window says, and else the parent’s', () => {
+    const times = timesOf(nested);
+    const ids = ['generatorStream-0', 'window-0', 'map-0', 'window-1', 'count-0', 'print-0'];
+    expect(ids.map((id) => times.slideMs(id))).toEqual([1_000, 2_000, 2_000, 4_000, 4_000, 4_000]);
+    expect([times.slideMs('print-1'), times.longSlidesMs]).toEqual([1_000, [2_000, 4_000]]);
+  });
+
+  it('make a batch at their multiples since 1970, and no other', () => {
+    const times = timesOf(nested);
+    const due = [2_000, 3_000, 4_000, 6_000, 1_700_000_000_000].map((time) => [
+      times.isDue('print-0', time),
+      times.isDue('window-0', time),
+      times.isDue('print-1', time),
+    ]);
+    expect(due).toEqual([
+      [false, true, true],
+      [false, false, true],
+      [true, true, true],
+      [false, true, true],
+      [true, true, true],
+    ]);
+  });
+});
+
+describe('windows', () => {
+  it('read their batches from the oldest on', () => {
+    const graph = graphOf(nested);
+    const times = new StreamTimes(graph.nodes, 1_000);
+    expect(times.agesMs(graph.node('window-0'))).toEqual([5_000, 4_000, 3_000, 2_000, 1_000, 0]);
+    expect(times.agesMs(graph.node('window-1'))).toEqual([6_000, 4_000, 2_000, 0]);
+  });
+
+  it('reach as far back as all that they look through', () => {
+    expect(timesOf(nested).reachMs).toBe(11_000);
+    expect(reachMsOf(graphOf(nested).nodes, 1_000)).toBe(11_000);
+    expect(timesOf((ssc) => ssc.generatorStream().window('1s').print()).reachMs).toBe(0);
+  });
+});
+
+it.each<[string, Build, string]>([
+  [
+    'a window that is no multiple of the batch interval',
+    (ssc) => ssc.generatorStream().window(2_500).print(),
+    'window-0: its window, 2500 ms, must be a multiple of 1000 ms, the batch interval',
+  ],
+  [
+    'a slide that is none',
+    (ssc) => ssc.generatorStream().countByWindow('2s', 1_500).print(),
+    'countByWindow-0.window: its slide, 1500 ms, must be a multiple of 1000 ms, the batch interval',
+  ],
+  [
+    'a window that does not fit the window before it',
+    (ssc) => ssc.generatorStream().window('4s', '2s').window('5s', '3s').print(),
+    'window-1: its window, 5000 ms, must be a multiple of 2000 ms, the slide of window-0; ' +
+      'window-1: its slide, 3000 ms, must be a multiple of 2000 ms, the slide of window-0',
+  ],
+  [
+    'a union of different slides',
+    (ssc) => {
+      const lines = ssc.generatorStream();
+      lines.union(lines.window('2s', '2s')).print();
+    },
+    'union-0: generatorStream-0 has a batch every 1000 ms and window-0 every 2000 ms; streams ' +
+      'with different slides cannot be brought together',
+  ],
+  [
+    'a join of different slides',
+    (ssc) => {
+      const pairs = ssc.generatorStream().keyBy((line) => line);
+      pairs.window('3s', '3s').join(pairs.window('2s', '2s')).print();
+    },
+    'join-0: window-0 has a batch every 3000 ms and window-1 every 2000 ms',
+  ],
+  [
+    'more batches than may be remembered',
+    (ssc) =>
+      ssc
+        .generatorStream()
+        .window((WINDOW_BATCHES_MAX + 1) * 1_000)
+        .print(),
+    'window-0: a window of 10001000 ms is 10001 batches, 10001 with those of its parents; ' +
+      'at most 10000 and 100000 are possible',
+  ],
+  [
+    'windows of windows that multiply',
+    (ssc) => ssc.generatorStream().window('500s').window('500s').print(),
+    'window-1: a window of 500000 ms is 500 batches, 250000 with those of its parents',
+  ],
+])('refuses %s', (_name, build, message) => {
+  expect(() => timesOf(build)).toThrow(
+    expect.objectContaining({
+      code: 'PIPELINE_INVALID',
+      message: expect.stringContaining(message) as string,
+    }),
+  );
+});

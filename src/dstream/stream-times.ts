@@ -1,0 +1,144 @@
+/** When each stream of a graph has a batch, and how far back its windows look.
+ *
+ * A stream's slide is the distance between its batches: of an input the batch interval, of `window`
+ * what its author says, of all others their parents'. A stream with a slide has a batch at those
+ * batch times that are multiples of it, counted like batch times from 1970 on, so that nothing has
+ * to be remembered over a restart (docs/decisions/0011-slides-since-1970.md).
+ *
+ *      batch interval 1 s            10  11  12  13  14  15  16
+ *      window(4 s, 2 s) has          10      12      14      16      batches
+ *      and reads at 14                   11─────────14               ages 3, 2, 1, 0 s
+ *
+ * The batch interval is known only when a run's options are, so a graph is checked here and not
+ * while it is built. Pure. Mirrors `slideDuration` and `parentRememberDuration` of Spark's DStream.
+ * @module */
+import { present } from '../core/assert.ts';
+import { MillraceError } from '../core/errors.ts';
+import type { NodeDescription } from './graph.ts';
+
+/** Bounds what the driver and its checkpoints hold of the past. */
+export const WINDOW_BATCHES_MAX: number = 10_000;
+/** Windows of windows multiply: bounds the partitions that one stage is planned with. */
+const BRANCHES_MAX = 100_000;
+
+/** What is known of one stream. */
+interface Times {
+  readonly slideMs: number;
+  /** How far before a batch of this stream the oldest batch lies that it is made from. */
+  readonly reachMs: number;
+  /** Batches of inputs and shuffles that a stage reads for one batch of it. */
+  readonly branches: number;
+}
+
+export class StreamTimes {
+  readonly batchIntervalMs: number;
+  /** The longest reach of all streams: 0 without windows. */
+  readonly reachMs: number;
+  /** Slides that are longer than the batch interval, each once. */
+  readonly longSlidesMs: readonly number[];
+  readonly #times: ReadonlyMap<string, Times>;
+
+  /** @param nodes parents before children.
+   * @throws {MillraceError} PIPELINE_INVALID with every window that does not fit its parent, and
+   *   every operator whose streams have different slides. */
+  constructor(nodes: readonly NodeDescription[], batchIntervalMs: number) {
+    const survey = new Survey(batchIntervalMs);
+    for (const node of nodes) survey.add(node);
+    if (survey.problems.length > 0) {
+      throw new MillraceError('PIPELINE_INVALID', survey.problems.join('; '));
+    }
+    const all = [...survey.times.values()];
+    this.batchIntervalMs = batchIntervalMs;
+    this.reachMs = Math.max(0, ...all.map(({ reachMs }) => reachMs));
+    const slides = new Set(all.map(({ slideMs }) => slideMs));
+    this.longSlidesMs = [...slides].filter((slideMs) => slideMs > batchIntervalMs);
+    this.#times = survey.times;
+  }
+
+  /** The distance between two batches of a stream, or of what an output operation does. */
+  slideMs(id: string): number {
+    return present(this.#times.get(id), `operator ${id} of the graph`).slideMs;
+  }
+
+  /** Whether a stream or an output operation has a batch at this batch time. */
+  isDue(id: string, batchTimeMs: number): boolean {
+    return batchTimeMs % this.slideMs(id) === 0;
+  }
+
+  /** How long before a window's own batch the batches lie that it reads, the oldest first. */
+  agesMs({ parents, options }: NodeDescription): readonly number[] {
+    const slideMs = this.slideMs(present(parents[0], 'the parent of a window'));
+    const count = (options['windowMs'] as number) / slideMs;
+    return Array.from({ length: count }, (_, index) => (count - 1 - index) * slideMs);
+  }
+}
+
+/** How far the windows of a described graph look back, also when they do not fit the interval. */
+export function reachMsOf(nodes: readonly NodeDescription[], batchIntervalMs: number): number {
+  const survey = new Survey(batchIntervalMs);
+  for (const node of nodes) survey.add(node);
+  return Math.max(0, ...[...survey.times.values()].map(({ reachMs }) => reachMs));
+}
+
+/** Goes through the operators of a graph, parents first. */
+class Survey {
+  readonly times = new Map<string, Times>();
+  readonly problems: string[] = [];
+  readonly #batchIntervalMs: number;
+
+  constructor(batchIntervalMs: number) {
+    this.#batchIntervalMs = batchIntervalMs;
+  }
+
+  add(node: NodeDescription): void {
+    const parents = node.parents.map((id) => present(this.times.get(id), `parent ${id}`));
+    const [first] = parents;
+    if (first === undefined) {
+      this.times.set(node.id, { slideMs: this.#batchIntervalMs, reachMs: 0, branches: 1 });
+    } else if (node.kind === 'window') {
+      this.times.set(node.id, this.#window(node, first));
+    } else {
+      this.times.set(node.id, this.#joined(node, parents, first));
+    }
+  }
+
+  #window(node: NodeDescription, parent: Times): Times {
+    const windowMs = node.options['windowMs'] as number;
+    const slideMs = (node.options['slideMs'] ?? parent.slideMs) as number;
+    this.#requireMultiple(node, 'window', windowMs, parent.slideMs);
+    this.#requireMultiple(node, 'slide', slideMs, parent.slideMs);
+    const batches = windowMs / parent.slideMs;
+    const branches = parent.branches * batches;
+    if (windowMs / this.#batchIntervalMs > WINDOW_BATCHES_MAX || branches > BRANCHES_MAX) {
+      this.problems.push(
+        `${node.id}: a window of ${windowMs} ms is ${batches} batches, ${branches} with those of ` +
+          `its parents; at most ${WINDOW_BATCHES_MAX} and ${BRANCHES_MAX} are possible: make the ` +
+          'batch interval longer, or reduce shorter windows first',
+      );
+    }
+    return { slideMs, reachMs: parent.reachMs + windowMs - parent.slideMs, branches };
+  }
+
+  #joined(node: NodeDescription, parents: readonly Times[], first: Times): Times {
+    const other = parents.findIndex(({ slideMs }) => slideMs !== first.slideMs);
+    if (other !== -1) {
+      this.problems.push(
+        `${node.id}: ${node.parents[0]} has a batch every ${first.slideMs} ms and ` +
+          `${node.parents[other]} every ${parents[other]?.slideMs} ms; streams with different ` +
+          'slides cannot be brought together',
+      );
+    }
+    const reachMs = Math.max(...parents.map((parent) => parent.reachMs));
+    const branches = node.kind === 'union' ? parents.reduce((n, each) => n + each.branches, 0) : 1;
+    return { slideMs: first.slideMs, reachMs, branches: branches };
+  }
+
+  #requireMultiple(
+    { id, parents: [parent] }: NodeDescription,
+    ...[what, ms, ofMs]: readonly ['window' | 'slide', number, number]
+  ): void {
+    if (ms > 0 && ms % ofMs === 0) return;
+    const whose = ofMs === this.#batchIntervalMs ? 'the batch interval' : `the slide of ${parent}`;
+    this.problems.push(`${id}: its ${what}, ${ms} ms, must be a multiple of ${ofMs} ms, ${whose}`);
+  }
+}
