@@ -259,6 +259,87 @@ const PAIRS: readonly SparkCase[] = [
   }),
 ];
 
+const TRANSFORMED: readonly SparkCase[] = [
+  one({
+    name: 'transform',
+    input: NUMBERS,
+    build: (s) => s.transform((each) => each.map((n) => n.toString())),
+    expected: NUMBERS.map((batch) => batch.map(String)),
+  }),
+  two({
+    name: 'transformWith',
+    left: [['a', 'b'], ['a', ''], [''], []],
+    right: [['a', 'b'], ['b', ''], [], ['']],
+    build: (l, r) =>
+      l
+        .mapToPair((w) => [w, 1])
+        .transformWith(
+          r.mapToPair((w) => [w, 'x']),
+          (a, b) => a.join(b),
+        ),
+    expected: [
+      [
+        ['a', [1, 'x']],
+        ['b', [1, 'x']],
+      ],
+      [['', [1, 'x']]],
+      [],
+      [],
+    ],
+  }),
+  one({
+    name: 'persist, cache',
+    input: NUMBERS,
+    build: (s) =>
+      s
+        .map((n) => n + 1)
+        .persist()
+        .cache()
+        .map((n) => n - 1),
+    expected: NUMBERS,
+  }),
+  one({
+    name: 'combineByKey',
+    input: WORDS,
+    build: (s) =>
+      s
+        .mapToPair((word) => [word, 1])
+        .combineByKey(
+          (n) => [n],
+          (list, n) => [...list, n],
+          (a, b) => [...a, ...b],
+        ),
+    expected: [
+      [
+        ['a', [1, 1]],
+        ['b', [1]],
+      ],
+      [['', [1, 1]]],
+      [],
+    ],
+  }),
+  one({
+    name: 'aggregateByKey',
+    input: WORDS,
+    build: (s) =>
+      s
+        .mapToPair((word) => [word, 1])
+        .aggregateByKey(
+          0,
+          (sum, n) => sum + n,
+          (a, b) => a + b,
+        ),
+    expected: [
+      [
+        ['a', 2],
+        ['b', 1],
+      ],
+      [['', 2]],
+      [],
+    ],
+  }),
+];
+
 /** The two streams of the tests of cogroup. */
 const GROUPED = {
   left: [['a', 'a', 'b'], ['a', ''], [''], []],
@@ -385,4 +466,5 @@ export const BASIC_OPERATIONS: readonly SparkCase[] = [
   ...PER_STREAM,
   ...PAIRS,
   ...TWO_STREAMS,
+  ...TRANSFORMED,
 ];

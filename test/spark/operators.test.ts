@@ -8,9 +8,18 @@ import { runPipeline } from '../../src/testing/kit/run-pipeline.ts';
 import { testStream, testStream2 } from '../../src/testing/kit/test-stream.ts';
 import { BASIC_OPERATIONS } from './basic-operations.ts';
 import type { BuildCase, SparkCase } from './spark-case.ts';
+import { WINDOW_OPERATIONS } from './window-operations.ts';
+
+const TWINS = [...BASIC_OPERATIONS, ...WINDOW_OPERATIONS];
 
 /** Outputs, and what is tested with several streams of a context. */
-const ELSEWHERE = new Set(['print', 'foreachBatch', 'foreachPartition', 'unionAll']);
+const ELSEWHERE = new Set([
+  'print',
+  'foreachBatch',
+  'foreachPartition',
+  'unionAll',
+  'transformAll',
+]);
 
 function run({ inputs, build }: SparkCase, partitions: number): Promise<unknown[][]> {
   const [left = [], right] = inputs;
@@ -18,6 +27,14 @@ function run({ inputs, build }: SparkCase, partitions: number): Promise<unknown[
   if (right === undefined) return testStream(left, any, { partitions });
   return testStream2(left, right, any, { partitions });
 }
+
+describe('WindowOperationsSuite', () => {
+  it.each(WINDOW_OPERATIONS.map((each) => [each.name, each] as const))('%s', async (_, twin) => {
+    for (const partitions of [1, 2, 5]) {
+      expectBatches(await run(twin, partitions), twin.expected);
+    }
+  });
+});
 
 describe('BasicOperationsSuite', () => {
   it.each(BASIC_OPERATIONS.map((each) => [each.name, each] as const))('%s', async (_, twin) => {
@@ -59,7 +76,7 @@ describe('BasicOperationsSuite', () => {
 
 describe('the twins', () => {
   it('use every operator', () => {
-    const texts = BASIC_OPERATIONS.map(({ build }) => String(build)).join('\n');
+    const texts = TWINS.map(({ build }) => String(build)).join('\n');
     const operators = Object.getOwnPropertyNames(DStream.prototype).filter(
       (name) => !/^(constructor|saveAs\w+)$/.test(name) && !ELSEWHERE.has(name),
     );
@@ -68,7 +85,7 @@ describe('the twins', () => {
   });
 
   it('have names of their own', () => {
-    const names = BASIC_OPERATIONS.map(({ name }) => name);
+    const names = TWINS.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
   });
 });

@@ -12,6 +12,7 @@ import type { BatchTimeMs, StreamId } from '../../core/ids.ts';
 import { expandStage, planJob } from '../../dstream/batch-plan.ts';
 import type { ExpansionContext, ResultStage, ShuffleMapStage } from '../../dstream/batch-plan.ts';
 import type { Graph } from '../../dstream/graph.ts';
+import { StreamTimes } from '../../dstream/stream-times.ts';
 import type { Leaf, TaskAction, TaskSpec, TaskValue } from '../../dstream/task-spec.ts';
 import type { SharedBytes } from '../../blocks/block-ref.ts';
 import { msgpackCodec } from '../../serde/msgpack-codec.ts';
@@ -23,29 +24,41 @@ import { InlineMemory } from './inline-memory.ts';
 export type LeavesOf = (streamId: StreamId) => readonly Leaf[];
 
 export interface InlineEngineOptions {
+  readonly batchIntervalMs: number;
   /** What shuffles spread over, when their author did not say. */
   readonly partitions: number;
 }
 
 type Pieces = readonly (readonly (SharedBytes | null)[])[];
 
-/** One run: batches with rising times. */
+/** One run: batches with rising times. All of them stay, for windows that look back. */
 export class InlineEngine {
   readonly memory: InlineMemory = new InlineMemory();
   readonly graph: Graph;
   /** Of the batches. */
   readonly partitions: number;
+  readonly times: StreamTimes;
   readonly #environment: TaskEnvironment;
+  readonly #batches = new Map<number, InlineBatch>();
 
-  constructor(graph: Graph, { partitions }: InlineEngineOptions) {
+  /** @throws {MillraceError} PIPELINE_INVALID when a window does not fit the batch interval. */
+  constructor(graph: Graph, { partitions, batchIntervalMs }: InlineEngineOptions) {
     this.graph = graph;
     this.partitions = partitions;
+    this.times = new StreamTimes(graph.nodes, batchIntervalMs);
     this.#environment = this.#makeEnvironment();
   }
 
   /** Begins the next batch. Nothing is computed before it is asked for. */
   begin(batchTimeMs: BatchTimeMs, leavesOf: LeavesOf): InlineBatch {
-    return new InlineBatch(this, { batchTimeMs, leavesOf });
+    const batch = new InlineBatch(this, { batchTimeMs, leavesOf });
+    this.#batches.set(batchTimeMs, batch);
+    return batch;
+  }
+
+  /** @returns `undefined` when there was no batch at this time. */
+  at(batchTimeMs: number): InlineBatch | undefined {
+    return this.#batches.get(batchTimeMs);
   }
 
   /** Runs one task. Its spec goes through a clone, as between threads: a function in it would not
@@ -100,7 +113,8 @@ export class InlineBatch implements ExpansionContext {
     return present(this.#pieces.get(shuffleId), `shuffle ${shuffleId}`);
   }
 
-  /** The records of an output, one array for each partition.
+  /** The records of an output, one array for each partition; none at a time at which it has no
+   * batch.
    * @throws {MillraceError} TASK_FAILED when a function of the user threw: names the operator, and
    *   `cause` is what it threw. */
   async collect(outputId: string): Promise<unknown[][]> {
@@ -113,18 +127,25 @@ export class InlineBatch implements ExpansionContext {
 
   /** Runs what an output needs, then `action` on each partition of its result. */
   async run(outputId: string, action: TaskAction): Promise<readonly TaskValue[]> {
-    const plan = planJob(this.#engine.graph, outputId);
+    const { graph, times } = this.#engine;
+    if (!times.isDue(outputId, this.batchTimeMs)) return [];
+    const plan = planJob(graph, outputId, times);
     for (const stage of plan.shuffles) await this.#runShuffle(outputId, stage);
     return this.#runStage(plan.result, { outputId, action });
   }
 
   async #runShuffle(outputId: string, stage: ShuffleMapStage): Promise<void> {
     const { shuffleId, partitions = this.defaultPartitions } = stage;
-    if (this.#pieces.has(shuffleId)) return;
+    const batch = this.#at(stage.ageMs);
+    if (batch === undefined || batch.#pieces.has(shuffleId)) return;
     const action: TaskAction = { kind: 'shuffle-write', shuffleId, partitions };
     const values = await this.#runStage(stage, { outputId, action });
     const pieces = values.map((value) => (value.kind === 'shuffle-write' ? value.pieces : []));
-    this.#pieces.set(shuffleId, pieces);
+    batch.#pieces.set(shuffleId, pieces);
+  }
+
+  #at(ageMs: number): InlineBatch | undefined {
+    return this.#engine.at(this.batchTimeMs - ageMs);
   }
 
   async #runStage(
@@ -133,7 +154,7 @@ export class InlineBatch implements ExpansionContext {
   ): Promise<readonly TaskValue[]> {
     const { batchTimeMs } = this;
     const values: TaskValue[] = [];
-    for (const [partition, part] of expandStage(stage, this).entries()) {
+    for (const [partition, part] of expandStage(stage, (ageMs) => this.#at(ageMs)).entries()) {
       const spec = { batchTimeMs, partition, attempt: 0, ...part, ...job };
       values.push(await this.#engine.runTask(spec));
     }

@@ -13,7 +13,7 @@ import { testStream, testStream2 } from './test-stream.ts';
 
 const SCOPE = { definePipeline, runPipeline, testStream, testStream2 };
 /** Not for authors of pipelines. */
-const INTERNAL = new Set(['constructor', 'unionAll']);
+const INTERNAL = new Set(['constructor', 'unionAll', 'transformAll']);
 
 const page = new Document('docs/operators.md');
 const examples = page.blocks.filter(({ language }) => language === 'js');
@@ -46,7 +46,7 @@ describe('docs/operators.md', () => {
     expect(operators.filter((name) => !sections.has(name.toLowerCase()))).toEqual([]);
     const untold = operators.filter((name) => !examples.some(({ text }) => calls(text, name)));
     expect(untold).toEqual([]);
-    const groups = ['operators', 'per-record', 'per-stream', 'pairs', 'outputs'];
+    const groups = ['operators', 'per-record', 'per-stream', 'pairs', 'windows', 'outputs'];
     const known = new Set([...groups, ...operators.map((name) => name.toLowerCase())]);
     expect(page.anchors.filter((anchor) => !known.has(anchor))).toEqual([]);
   });

@@ -56,7 +56,7 @@ export async function runPipeline(
   const { batchIntervalMs } = resolveOptions({ module: definition.options });
   const graph = buildGraph(definition);
   const run = checkOptions(graph, options);
-  const engine = new InlineEngine(graph, run.shape);
+  const engine = new InlineEngine(graph, { ...run.shape, batchIntervalMs });
   const leavesOf = leavesOfRun(graph, engine, run);
   const captured = graph.outputs.map((node): CapturedOutput => ({ node, batches: [] }));
   const times: BatchTimeMs[] = [];

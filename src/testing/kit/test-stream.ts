@@ -99,7 +99,7 @@ interface Call {
 async function run(call: string, given: Call): Promise<unknown[][]> {
   const { inputs, shape, intervalMs } = checkCall(call, given);
   const graph = graphOf(call, given, intervalMs);
-  const engine = new InlineEngine(graph, shape);
+  const engine = new InlineEngine(graph, { ...shape, batchIntervalMs: intervalMs });
   const into = { memory: engine.memory, partitions: shape.inputPartitions, call };
   const packed = new Map(
     graph.inputs.map(({ id }, index) => {
