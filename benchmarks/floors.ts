@@ -11,6 +11,7 @@ import { memory } from './memory.bench.ts';
 import { pipelineThroughput } from './pipeline-throughput.bench.ts';
 import { numberText, table } from './report.ts';
 import { startUp } from './start-up.bench.ts';
+import { testStreams } from './test-streams.bench.ts';
 import { walAppend } from './wal-append.bench.ts';
 import { walRecords } from './wal-records.bench.ts';
 import { walScan } from './wal-scan.bench.ts';
@@ -64,6 +65,13 @@ export const FLOORS: readonly Floor[] = [
     where: { start },
     metric: 'startMs',
     atMost: 1_000,
+  })),
+  ...['map', 'countByValue', 'join'].map((operator) => ({
+    what: `test streams, ${operator}`,
+    benchmark: testStreams,
+    where: { operator },
+    metric: 'streamsPerSecond',
+    atLeast: 1_000,
   })),
   ...floorsOfTheLog(),
 ];

@@ -19,6 +19,7 @@ import { pipelineThroughput } from './pipeline-throughput.bench.ts';
 import { resultText, smokeText, writeResult } from './report.ts';
 import { startUp } from './start-up.bench.ts';
 import { storageLevel } from './storage-level.bench.ts';
+import { testStreams } from './test-streams.bench.ts';
 import { walAppend } from './wal-append.bench.ts';
 import { walRecords } from './wal-records.bench.ts';
 import { walScan } from './wal-scan.bench.ts';
@@ -35,6 +36,7 @@ const ALL: readonly Benchmark[] = [
   emptyBatch,
   memory,
   storageLevel,
+  testStreams,
 ];
 const RESULTS = fileURLToPath(new URL('results/', import.meta.url));
 const SMOKE_SECONDS = 1;

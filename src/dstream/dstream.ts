@@ -5,6 +5,7 @@
  * workers/shuffle-map.ts and shuffle-reduce.ts. Functions run in executor threads: module variables
  * are per thread, and a function may run again for the same records when a task is retried.
  * Mirrors Spark's `DStream` and `PairDStreamFunctions`; pair methods ask for pairs by their `this`.
+ * An example of each operator, which the tests run: docs/operators.md.
  * @module */
 import type { Duration } from '../core/duration.ts';
 import { MillraceError } from '../core/errors.ts';

@@ -43,7 +43,7 @@ const children = new Set<ReturnType<typeof spawn>>();
 
 /** Names of files that pieces of code give themselves in their first line. */
 function nameOf({ text, place }: FencedBlock): string {
-  const [, name] = /^\/\/ ([\w-]+\.ts)\n/.exec(text) ?? [];
+  const [, name] = /^\/\/ ([\w.-]+\.ts)\n/.exec(text) ?? [];
   return name ?? `${place.replaceAll(/[^a-z0-9]+/gi, '-')}.ts`;
 }
 
@@ -58,7 +58,21 @@ beforeAll(async () => {
     if (block.language !== 'ts') continue;
     writeFileSync(join(project, nameOf(block)), block.text.replaceAll('8080', String(port)));
   }
+  writeOperatorExamples();
 });
+
+/** The examples of the operators, which unit tests run, as one module for the type checker. */
+function writeOperatorExamples(): void {
+  const examples = new Document('docs/operators.md').blocks.map(
+    ({ place, text }) => `async () => { // ${place}\n${text}}`,
+  );
+  writeFileSync(
+    join(project, 'operators.ts'),
+    `import { definePipeline } from 'millrace';
+import { runPipeline, testStream, testStream2 } from 'millrace/testing';
+export const examples = [\n${examples.join(',\n')}];\n`,
+  );
+}
 
 afterAll(() => {
   for (const child of children) child.kill('SIGKILL');
@@ -124,6 +138,7 @@ describe('TypeScript', () => {
       noPropertyAccessFromIndexSignature: true,
       exactOptionalPropertyTypes: true,
       noEmit: true,
+      allowImportingTsExtensions: true,
       types: ['node'],
       typeRoots: [join(ROOT, 'node_modules/@types')],
     };
@@ -156,6 +171,15 @@ describe('TypeScript', () => {
     );
     expect(answer).toBe('{"records":1}\n');
     await kill(program);
+  });
+});
+
+describe('tests', () => {
+  const tests = ofLanguage('ts').filter(({ text }) => text.includes("'node:test'"));
+  it.each(tests.map((block) => [block.place, nameOf(block)]))('%s passes', (_, file) => {
+    const ended = shell(`${process.execPath} --import ${TSX} --test ${file}`);
+    expect(ended.status, ended.stdout).toBe(0);
+    expect(ended.stdout).toMatch(/^# pass [1-9]|^ℹ pass [1-9]/m);
   });
 });
 
@@ -301,6 +325,66 @@ describe('tables', () => {
       .filter(({ text }) => methods.includes(text))
       .map(({ text }) => text);
     expect(new Set(listed)).toEqual(new Set(methods.filter((name) => !internal.has(name))));
+  });
+});
+
+describe('the migration table', () => {
+  const page = new Document('docs/migration.md');
+  const rows = page.tables('Spark').map(([spark = '', ours = '', difference]) => {
+    const namesOf = (cell: string) =>
+      [...cell.matchAll(/`([\w.-]+)/g)].map(([, name = '']) => name);
+    return { spark: namesOf(spark), ours, names: namesOf(ours), difference };
+  });
+  let methods: Set<string>;
+  let others: Set<string>;
+  beforeAll(async () => {
+    const dist = new URL('../../dist/', import.meta.url).href;
+    const { DStream, PipelineContext, Receiver, StreamingContext, definePipeline } = (await import(
+      `${dist}index.js`
+    )) as typeof Millrace;
+    const kit = (await import(`${dist}testing/kit/index.js`)) as object;
+    const namesIn = (shape: object) => Object.getOwnPropertyNames(shape);
+    methods = new Set(
+      [DStream, PipelineContext, StreamingContext].flatMap(({ prototype }) => namesIn(prototype)),
+    );
+    const tables = ['option', 'event'].flatMap((head) => {
+      const cells = new Document('docs/reference.md').table(head).map(([cell = '']) => cell);
+      return cells.flatMap((cell) =>
+        [...cell.matchAll(/`([\w-]+)`/g)].map(([, name = '']) => name),
+      );
+    });
+    others = new Set([
+      ...namesIn(Receiver.prototype),
+      'onStart',
+      'onStop',
+      'onEvent',
+      'StreamingContext.getOrCreate',
+      ...Object.keys({ definePipeline, ...kit }),
+      ...tables,
+    ]);
+  });
+
+  it('names on our side only what there is', () => {
+    expect(rows.length).toBeGreaterThan(80);
+    const known = new Set([...methods, ...others]);
+    for (const { ours, names } of rows) {
+      if (names.length === 0) expect(ours).toMatch(/^(not yet|none)$/);
+      expect(names.filter((name) => !known.has(name))).toEqual([]);
+    }
+  });
+
+  it('calls nothing absent that there is, and names every operator and input', () => {
+    const absent = rows.filter(({ ours }) => ours === 'not yet').flatMap(({ spark }) => spark);
+    expect(absent.filter((name) => methods.has(name) && name !== 'checkpoint')).toEqual([]);
+    const named = new Set(rows.flatMap(({ names }) => names));
+    const internal = new Set([
+      'constructor',
+      'unionAll',
+      'transformAll',
+      'totals',
+      'executorStats',
+    ]);
+    expect([...methods].filter((name) => !named.has(name) && !internal.has(name))).toEqual([]);
   });
 });
 

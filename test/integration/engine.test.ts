@@ -13,7 +13,7 @@ beforeEach(() => {
 afterEach(() => site.close());
 
 describe('operators', () => {
-  it.each(Object.entries(OPERATOR_CASES))('%s: as the inline driver', async (_, build) => {
+  it.each(Object.entries(OPERATOR_CASES))('%s: as the test kit', async (_, build) => {
     site.pipeline(`(${String(build)})(ssc, keep);`, { options: { executors: EXECUTORS } });
     await site.finish();
     const times = [...new Set(site.kept.map(({ batchTime }) => batchTime))].sort((a, b) => a - b);

@@ -59,6 +59,24 @@ export default definePipeline({ name: 'user-app', batchInterval: milliseconds(20
   words.mapToPair((word) => [word, 1]).reduceByKey((a, b) => a + b).saveAsTextFiles('out/words');
 });
 `,
+  'words.ts': `import { testStream, testStream2 } from 'millrace/testing';
+
+export const counts: Promise<[string, number][][]> = testStream([['a'], []], (s) => s.countByValue());
+export const joined: Promise<[string, [number, boolean]][][]> = testStream2(
+  [[['a', 1]]],
+  [[['a', true]]],
+  (l, r) => l.join(r),
+);
+`,
+  'words.test.mjs': `import { deepStrictEqual } from 'node:assert';
+import { test } from 'node:test';
+import { testStream } from 'millrace/testing';
+
+test('counts words', async () => {
+  const out = await testStream([['a', 'b', 'a'], []], (s) => s.countByValue({ partitions: 1 }));
+  deepStrictEqual(out, [[['a', 2], ['b', 1]], []]);
+});
+`,
 };
 
 let project: string;
@@ -106,6 +124,17 @@ it('can be imported by its name, and by nothing else', async () => {
     "import('millrace/dist/core/errors.js').catch((e) => console.log(e.code));";
   const printed = await run(process.execPath, '-e', script);
   expect(printed.trim().split('\n').sort()).toEqual(['ERR_PACKAGE_PATH_NOT_EXPORTED', 'function']);
+});
+
+it('has the test kit, and of the sources beside it only those that were compiled', async () => {
+  await run(process.execPath, '--test', 'words.test.mjs');
+  const folder = join(project, 'node_modules/millrace');
+  const filesOf = (name: string): string[] =>
+    readdirSync(join(folder, name), { recursive: true }).map(String);
+  const compiled = new Set(filesOf('dist/testing'));
+  const sources = filesOf('src/testing').filter((path) => path.endsWith('.ts'));
+  expect(sources).toContain('kit/index.ts');
+  expect(sources.filter((path) => !compiled.has(path.replace(/ts$/, 'js')))).toEqual([]);
 });
 
 it.skipIf(!HAS_COMMAND)(

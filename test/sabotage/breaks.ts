@@ -9,6 +9,7 @@ import { LOG_BREAKS } from './breaks/log.ts';
 import { SIMULATED_DISK_BREAKS } from './breaks/simulated-disk.ts';
 import { TWO_COPIES_BREAKS } from './breaks/two-copies.ts';
 import { STORAGE_LEVEL_BREAKS } from './breaks/storage-levels.ts';
+import { TESTING_BREAKS } from './breaks/testing.ts';
 import { TOOL_BREAKS } from './breaks/tools.ts';
 import { WINDOW_BREAKS } from './breaks/windows.ts';
 import type { Break } from './breaks/break.ts';
@@ -25,5 +26,6 @@ export const BREAKS: readonly Break[] = [
   ...STORAGE_LEVEL_BREAKS,
   ...LOG_EDGE_BREAKS,
   ...TOOL_BREAKS,
+  ...TESTING_BREAKS,
   ...WINDOW_BREAKS,
 ];

@@ -77,8 +77,21 @@ export class Document {
 
   /** Rows of the table whose head begins with `head`, without head and rule. */
   table(head: string): string[][] {
-    const start = this.#lines.findIndex((line) => line.startsWith(`| ${head} |`));
-    if (start === -1) throw new Error(`${this.path} has no table with the head ${head}`);
+    const [start] = this.#tableStarts(head);
+    if (start === undefined) throw new Error(`${this.path} has no table with the head ${head}`);
+    return this.#rowsAfter(start);
+  }
+
+  /** The rows of all tables with that head. */
+  tables(head: string): string[][] {
+    return this.#tableStarts(head).flatMap((start) => this.#rowsAfter(start));
+  }
+
+  #tableStarts(head: string): number[] {
+    return this.#lines.flatMap((line, index) => (line.startsWith(`| ${head} |`) ? [index] : []));
+  }
+
+  #rowsAfter(start: number): string[][] {
     const rest = this.#lines.slice(start + 2);
     const end = rest.findIndex((line) => !line.startsWith('|'));
     return rest.slice(0, end === -1 ? undefined : end).map((line) => {

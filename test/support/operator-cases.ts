@@ -1,9 +1,10 @@
-/** Pipelines over queues whose results are known in two ways: as the inline driver computes them and
+/** Pipelines over queues whose results are known in two ways: as the test kit computes them and
  * as an engine with threads does. Each function is run by the first and written into a module for
  * the second, so it names nothing outside itself. @module */
 import type { DStream } from '../../src/dstream/dstream.ts';
 import type { PipelineContext } from '../../src/dstream/pipeline-context.ts';
-import { graphOf, InlineBatch } from './inline-driver.ts';
+import { definePipeline } from '../../src/dstream/pipeline.ts';
+import { runPipeline } from '../../src/testing/kit/run-pipeline.ts';
 
 /** Adds an output with this name. */
 export type Keep = (name: string, stream: DStream<unknown>) => void;
@@ -17,31 +18,11 @@ export async function inlineResults(
   build: OperatorCase,
   batches: number,
 ): Promise<Map<string, unknown[][]>> {
-  const graph = graphOf((ssc) => {
+  const pipeline = definePipeline({ name: 'test' }, (ssc) => {
     build(ssc, (id, stream) => stream.foreachBatch(() => undefined, { id }));
   });
-  const results = new Map<string, unknown[][]>();
-  for (let index = 0; index < batches; index += 1) {
-    const input = Object.fromEntries(
-      graph.inputs.flatMap(({ id, batches: queue = [] }) => {
-        const records = queue[index];
-        return records === undefined ? [] : [[id, slicesOf(records)]];
-      }),
-    );
-    const batch = new InlineBatch(graph, input, { partitions: EXECUTORS });
-    for (const { id } of graph.outputs) {
-      const records = (await batch.collect(id)).flat();
-      results.set(id, [...(results.get(id) ?? []), records]);
-    }
-  }
-  return results;
-}
-
-/** Records are dealt to the tasks of a batch in turn. */
-function slicesOf(records: readonly unknown[]): unknown[][] {
-  return Array.from({ length: EXECUTORS }, (_, slice) =>
-    records.filter((_record, index) => index % EXECUTORS === slice),
-  );
+  const run = await runPipeline(pipeline, { batches, partitions: EXECUTORS });
+  return new Map(run.outputIds.map((id) => [id, run.batchesOf(id)]));
 }
 
 export const OPERATOR_CASES: Readonly<Record<string, OperatorCase>> = {
