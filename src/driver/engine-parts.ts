@@ -15,8 +15,9 @@ import type { BatchTimeMs, Lsn, StreamId } from '../core/ids.ts';
 import { uniqueId } from '../core/random.ts';
 import type { ResolvedOptions } from '../core/options.ts';
 import { describeGraph, graphHash } from '../dstream/graph.ts';
-import type { Graph } from '../dstream/graph.ts';
+import type { Graph, GraphNode } from '../dstream/graph.ts';
 import { inputOptions, storageLevelOf } from '../dstream/input-options.ts';
+import type { Sink } from '../dstream/sink.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import type { Disk } from '../wal/disk.ts';
 import type { PipelineModule, ReceiverExecutorData, ReceiverLogSpec } from '../workers/protocol.ts';
@@ -29,7 +30,7 @@ import { encodeCheckpoint } from './checkpoint-content.ts';
 import { Checkpointer } from './checkpointer.ts';
 import type { Forgettable, Snapshot } from './checkpointer.ts';
 import { doneThroughMs, lowestNeededLsns, neededLogs } from './cleaning.ts';
-import { ExecutorPool } from './executor-pool.ts';
+import type { SpawnTaskExecutors, TaskExecutors } from './executor-pool.ts';
 import type { SpawnReceiverExecutor } from './executor-threads.ts';
 import {
   CHECKPOINTS_KEPT,
@@ -59,6 +60,11 @@ export interface EngineInput {
   readonly clock: Clock;
   readonly events: EventBus;
   readonly spawn: SpawnReceiverExecutor;
+  readonly spawnTasks: SpawnTaskExecutors;
+  /** The memory of blocks. @defaultValue shared memory of the `memory` option's size */
+  readonly newArena?: (bytes: number) => BlockArena;
+  /** @defaultValue the sinks of the pipeline's outputs */
+  readonly createSink?: (node: GraphNode) => Sink<unknown>;
   readonly printLine: (line: string) => void;
   /** Stop gracefully after so many batches. */
   readonly batchesMax?: number;
@@ -76,7 +82,7 @@ export interface EngineParts {
   readonly tracker: BlockTracker;
   readonly receivers: ReceiverTracker;
   readonly memory: BlockMemory;
-  readonly pool: ExecutorPool;
+  readonly pool: TaskExecutors;
   readonly scheduler: BatchScheduler;
   readonly generator: BatchGenerator;
   readonly checkpointer: Checkpointer | undefined;
@@ -101,7 +107,8 @@ interface Base {
 
 export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts {
   const { options, graph, clock, events, home } = input;
-  const arena = BlockArena.create(options.memoryBytes);
+  const { newArena = (bytes) => BlockArena.create(bytes) } = input;
+  const arena = newArena(options.memoryBytes);
   const memory = buildMemory(input, arena);
   const witness = new SharedArrayBuffer(8);
   // The three refer to each other; each is used only after all are made.
@@ -287,7 +294,7 @@ function moveLogOf({ home }: EngineInput): ReceiverTrackerOptions['moveLog'] {
   };
 }
 
-function buildPool({ input, arena }: Base, spillDirectory: string): ExecutorPool {
+function buildPool({ input, arena }: Base, spillDirectory: string): TaskExecutors {
   const { graph, module, options, events } = input;
   const data = {
     arena: arena.handle,
@@ -296,14 +303,14 @@ function buildPool({ input, arena }: Base, spillDirectory: string): ExecutorPool
     spillDirectory,
     ...(input.crash?.tasks === undefined ? {} : { crash: input.crash.tasks }),
   };
-  return new ExecutorPool(arena, data, {
+  return input.spawnTasks(arena, data, {
     threads: options.executors,
     onError: (error) =>
       events.emit({ type: 'executor-died', executor: 'task executor', error: error.message }),
   });
 }
 
-function buildScheduler({ input, arena, memory, hooks }: Base, pool: ExecutorPool): BatchScheduler {
+function buildScheduler({ input, arena, memory, hooks }: Base, pool: TaskExecutors): BatchScheduler {
   const { graph, clock, events, options, home } = input;
   const { maxTaskFailures, executors: threads } = options;
   const tasks = new TaskScheduler({ pool, events, maxTaskFailures, threads });
@@ -317,6 +324,7 @@ function buildScheduler({ input, arena, memory, hooks }: Base, pool: ExecutorPoo
       codec: msgpackCodec,
       logId: home?.manifest.logId ?? 'no-checkpoint',
       printLine: input.printLine,
+      ...(input.createSink === undefined ? {} : { createSink: input.createSink }),
       ...(home === undefined ? {} : { whyLost: () => home.lock.whyLost() }),
     }),
     execution: {
