@@ -79,6 +79,8 @@ interface Executor {
   announced: (() => void)[];
   /** Its log has failed, and it is being replaced. */
   isRetired: boolean;
+  /** It died before the first start. */
+  lostBy: Error | undefined;
 }
 
 const RESPAWN_DELAY_MS = 500;
@@ -115,10 +117,14 @@ export class ReceiverTracker {
     this.#state = 'open';
   }
 
-  /** Starts all receivers. They may call back before this resolves. */
+  /** Starts all receivers. They may call back before this resolves. @throws EXECUTOR_DIED when a
+   * thread has died since it was opened. */
   async start(): Promise<void> {
     this.#state = 'running';
-    await Promise.all([...this.#executors.values()].map((each) => this.#startReceivers(each)));
+    const executors = [...this.#executors.values()];
+    // One that died before now is replaced by nobody; one that dies from now on is, as it is later.
+    for (const { lostBy } of executors) if (lostBy !== undefined) throw lostBy;
+    await Promise.all(executors.map((each) => unlessDied(this.#startReceivers(each))));
   }
 
   /** Stops receivers; their last blocks are registered when it resolves. Threads stay. */
@@ -229,6 +235,7 @@ export class ReceiverTracker {
       lastAnnouncementSeq: 0,
       announced: [],
       isRetired: false,
+      lostBy: undefined,
     };
     this.#executors.set(index, executor);
     void executor.handle.exited.then((cause) => this.#onExit(executor, cause));
@@ -319,6 +326,7 @@ export class ReceiverTracker {
   async #onExit(executor: Executor, cause: Error): Promise<void> {
     const { events, clock } = this.#options;
     // Before the first start, and while stopping, whoever waits for the thread is told.
+    if (this.#state === 'created' || this.#state === 'open') executor.lostBy = cause;
     if (this.#state !== 'running' || executor.isRetired) return;
     const name = `receiver executor ${executor.index}`;
     events.emit({ type: 'executor-died', executor: name, error: withCause(cause) });
