@@ -65,6 +65,8 @@ export interface EngineInput {
   readonly newArena?: (bytes: number) => BlockArena;
   /** @defaultValue the sinks of the pipeline's outputs */
   readonly createSink?: (node: GraphNode) => Sink<unknown>;
+  /** Names that nothing else has, 32 hexadecimal digits. @defaultValue random ones */
+  readonly newId?: () => string;
   readonly printLine: (line: string) => void;
   /** Stop gracefully after so many batches. */
   readonly batchesMax?: number;
@@ -135,7 +137,8 @@ export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts 
   });
   const base: Base = { input, hooks, arena, memory, tracker, space, places };
   const receivers: ReceiverTracker = buildReceivers(base, claims, witness);
-  const spillDirectory = join(scratchOf(input), `${SPILL_PREFIX}${uniqueId()}`);
+  const { newId = uniqueId } = input;
+  const spillDirectory = join(scratchOf(input), `${SPILL_PREFIX}${newId()}`);
   const pool = buildPool(base, spillDirectory);
   const scheduler = buildScheduler(base, pool);
   const generator = new BatchGenerator({
