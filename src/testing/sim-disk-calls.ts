@@ -9,7 +9,11 @@ type Turn = <T>(label: string, call: () => Promise<T>) => Promise<T>;
 /** @param lane of the disk thread. @param shown a path as traces show it. */
 export function slowDisk(
   disk: Disk,
-  { scheduler, lane, shown }: {
+  {
+    scheduler,
+    lane,
+    shown,
+  }: {
     readonly scheduler: SimScheduler;
     readonly lane: Lane;
     readonly shown: (path: string) => string;
@@ -30,7 +34,8 @@ export function slowDisk(
     syncDirectory: (path) => turn(`sync ${shown(path)}/`, () => disk.syncDirectory(path)),
     create: async (path, mode) =>
       file(await turn(`create ${shown(path)}`, () => disk.create(path, mode))),
-    open: async (path, mode) => file(await turn(`open ${shown(path)}`, () => disk.open(path, mode))),
+    open: async (path, mode) =>
+      file(await turn(`open ${shown(path)}`, () => disk.open(path, mode))),
     openForReading: async (path) =>
       file(await turn(`open ${shown(path)}`, () => disk.openForReading(path))),
     readWhole: (path, bytesMax) =>

@@ -59,6 +59,8 @@ export interface SimProgram {
   readonly taskDeathShare: number;
   /** How often another disk is preferred to the driver's, and to the receivers' ones. */
   readonly slowness: { readonly driver: number; readonly receivers: number };
+  /** The longest that a call of the database takes. */
+  readonly sinkDelayMs: number;
   readonly onEvent: (event: EngineEvent) => void;
   readonly onAnnounced: SimExecutorHost['onAnnounced'];
 }
@@ -234,7 +236,9 @@ export class SimEngine {
 
   #sinkOf(_node: GraphNode, thread: SimThread): Sink<unknown> {
     const lane = new Lane(`sink of ${thread.name}`, thread);
-    return new SimSink(this.#machine.database, { scheduler: this.#machine.scheduler, lane });
+    const { sinkDelayMs: delayMs } = this.#program;
+    const { scheduler, database } = this.#machine;
+    return new SimSink(database, { scheduler, lane, delayMs });
   }
 
   #openDisk(lane: Lane) {

@@ -160,7 +160,10 @@ export class SimReceiverExecutor implements ReceiverExecutorHandle {
           this.#host.scheduler.post(callbacks, method, () => {
             const answer = methodOf(driver, method)(...given);
             if (tell !== undefined) {
-              answer.then((outcomes) => tell(outcomes as readonly AddOutcome[]), () => undefined);
+              answer.then(
+                (outcomes) => tell(outcomes as readonly AddOutcome[]),
+                () => undefined,
+              );
             }
             this.#answer(replies, { method, answer }, (outcome) =>
               outcome.ok ? resolve(outcome.value) : reject(outcome.error),

@@ -23,11 +23,22 @@ export class SimSink implements Sink<unknown> {
   readonly #database: SimDatabase;
   readonly #scheduler: SimScheduler;
   readonly #lane: Lane;
+  readonly #delayMs: number;
 
   constructor(
     database: SimDatabase,
-    { scheduler, lane }: { readonly scheduler: SimScheduler; readonly lane: Lane },
+    {
+      scheduler,
+      lane,
+      delayMs,
+    }: {
+      readonly scheduler: SimScheduler;
+      readonly lane: Lane;
+      /** The longest that a call takes. */
+      readonly delayMs: number;
+    },
   ) {
+    this.#delayMs = delayMs;
     this.#database = database;
     this.#scheduler = scheduler;
     this.#lane = lane;
@@ -76,7 +87,10 @@ export class SimSink implements Sink<unknown> {
       };
       const isEarly = this.#lane.thread.isAlive && this.#scheduler.chance(0.5);
       const settle = isEarly ? run() : undefined;
-      this.#scheduler.post(this.#lane, label, () => (settle ?? run())());
+      const answer = (): void => this.#scheduler.post(this.#lane, label, () => (settle ?? run())());
+      const delayMs = this.#scheduler.below(this.#delayMs);
+      if (delayMs === 0) answer();
+      else this.#scheduler.after(this.#lane.thread, delayMs, answer);
     });
   }
 }

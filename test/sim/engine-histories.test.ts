@@ -32,14 +32,18 @@ const HAS_TO_HAPPEN = [
 const HISTORIES_FOR_ALL = 500;
 
 describe(`an engine that dies and starts again (${seedNote})`, () => {
-  it('loses nothing that it promised, and invents nothing', {
-    timeout: scaledTimeoutMs(),
-  }, async () => {
-    const count = scaled(HISTORIES);
-    const tally: Tally = await playHistories(0, count);
-    if (count < HISTORIES_FOR_ALL) return;
-    expect(HAS_TO_HAPPEN.filter((name) => !tally.has(name))).toEqual([]);
-  });
+  it(
+    'loses nothing that it promised, and invents nothing',
+    {
+      timeout: scaledTimeoutMs(),
+    },
+    async () => {
+      const count = scaled(HISTORIES);
+      const tally: Tally = await playHistories(0, count);
+      if (count < HISTORIES_FOR_ALL) return;
+      expect(HAS_TO_HAPPEN.filter((name) => !tally.has(name))).toEqual([]);
+    },
+  );
 
   it('does the same from the same seed, event by event', async () => {
     for (let n = 0; n < 10; n += 1) {

@@ -23,6 +23,8 @@ import { Source, World } from './engine-sources.ts';
 const STEPS_MAX = 30_000;
 /** For how long a run goes on when its sources have nothing more to send. */
 const IDLE_STEPS_MAX = 100;
+/** Threads die before: those that died often come back late, and the sources wait for them. */
+const QUIET_AFTER_STEPS = 500;
 /** For how long a kill waits for the moment between a write of a log and its sync. */
 const DIRT_STEPS_MAX = 300;
 const EPOCH_MS = 1_700_000_000_000;
@@ -77,7 +79,10 @@ export class EngineHistory {
       database: this.database,
       newId: () =>
         Array.from({ length: 4 }, () =>
-          this.scheduler.below(2 ** 32).toString(16).padStart(8, '0'),
+          this.scheduler
+            .below(2 ** 32)
+            .toString(16)
+            .padStart(8, '0'),
         ).join(''),
       memoryOf,
     };
@@ -95,7 +100,11 @@ export class EngineHistory {
       for (const source of this.world.sources) source.release(1);
       await this.#runLast(last);
       this.#check();
-      return { steps: this.scheduler.stepCount, hash: this.scheduler.trace.hash, runs: runs.length };
+      return {
+        steps: this.scheduler.stepCount,
+        hash: this.scheduler.trace.hash,
+        runs: runs.length,
+      };
     } finally {
       this.#engine?.kill();
       watchSteps(undefined);
@@ -137,9 +146,7 @@ export class EngineHistory {
       // A step that is not reached any more ends nothing.
       if (steps > 400 && this.world.isIdle) idleSteps += 1;
       if (idleSteps > IDLE_STEPS_MAX && !isStopping) break;
-      if (this.#isOpen && this.scheduler.chance(executorDeathShare)) {
-        this.#killExecutor(engine);
-      }
+      if (steps < QUIET_AFTER_STEPS) this.#maybeKillExecutor(engine, executorDeathShare);
       await this.#step(engine, steps);
     }
     this.#end(engine, run);
@@ -172,9 +179,9 @@ export class EngineHistory {
     if (steps > STEPS_MAX) throw new Error(`the run is ${engine.state} after ${steps} steps`);
   }
 
-  #killExecutor(engine: SimEngine): void {
-    const { executors } = engine;
-    if (executors.length === 0) return;
+  #maybeKillExecutor({ executors }: SimEngine, share: number): void {
+    if (share === 0 || !this.#isOpen || executors.length === 0) return;
+    if (!this.scheduler.chance(share)) return;
     const victim = executors[this.scheduler.below(executors.length)];
     if (victim === undefined) return;
     // What it had taken and not cut goes with it; nobody was told otherwise.
@@ -242,7 +249,9 @@ export class EngineHistory {
         isStopping = true;
         await engine.stop();
       }
-      await this.#step(engine, this.scheduler.stepCount - startedAt);
+      const steps = this.scheduler.stepCount - startedAt;
+      if (steps < QUIET_AFTER_STEPS) this.#maybeKillExecutor(engine, run.executorDeathShare);
+      await this.#step(engine, steps);
     }
     this.#checkEnd(engine, run, engine.failure);
   }

@@ -41,6 +41,8 @@ export interface RunPlan {
   readonly executorDeathShare: number;
   readonly taskDeathShare: number;
   readonly slowness: { readonly driver: number; readonly receivers: number };
+  /** The longest that a call of the database takes. */
+  readonly sinkDelayMs: number;
   readonly clockJumpMs: number;
   readonly options: ResolvedOptions;
   readonly arena: { readonly extentBytes: number; readonly extents: number };
@@ -144,8 +146,6 @@ const NEVER = { kind: 'stop', atStep: Infinity, isDirty: false } as const;
 const QUIET = {
   fault: undefined,
   roomBytes: undefined,
-  executorDeathShare: 0,
-  taskDeathShare: 0,
 } as const;
 
 function drawRun(
@@ -160,9 +160,10 @@ function drawRun(
     crashModel: draw.of(['journal', 'journal', 'posix', 'keep-all', 'drop-all']),
     fault: isFaulty && mayLosePower ? drawFault(draw) : undefined,
     roomBytes: !isFaulty && draw.chance(0.08) ? draw.below(40) * PAGE : undefined,
-    executorDeathShare: draw.chance(0.15) ? 0.004 : 0,
+    executorDeathShare: draw.chance(0.2) ? 0.006 : 0,
     taskDeathShare: draw.chance(0.2) ? 0.2 : 0,
     slowness: { driver: draw.of([0, 0, 0.9]), receivers: draw.of([0, 0, 0.9]) },
+    sinkDelayMs: draw.of([0, 0, 60, 300]),
     clockJumpMs: draw.chance(0.2) ? draw.below(10_000) - 5_000 : 0,
     options: drawOptions(draw, common),
     arena: { extentBytes: 16 * 1024, extents: draw.of([24, 48]) },
