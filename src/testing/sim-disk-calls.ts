@@ -25,7 +25,13 @@ export function slowDisk(
       const isDone = lane.events.length === 0 && scheduler.chance(0.5);
       const done = isDone ? call() : undefined;
       done?.catch(() => undefined); // told when its turn comes
-      scheduler.post(lane, label, () => void (done ?? call()).then(resolve, reject));
+      scheduler.postEvent(lane, {
+        label,
+        act: () => void (done ?? call()).then(resolve, reject),
+        effect: () => {
+          if (done === undefined) call().catch(() => undefined); // nobody is left to be told
+        },
+      });
     });
   const file = (opened: DiskFile): DiskFile => slowFile(opened, turn, shown(opened.path));
   return {

@@ -114,7 +114,7 @@ export class SimReceiverExecutor implements ReceiverExecutorHandle {
     const underWay = scheduler.empty(this.#lanes.disk);
     const count = scheduler.below(underWay.length + 1);
     scheduler.post(this.#exitLane, reason, () => {
-      for (const { act } of underWay.slice(0, count)) act();
+      for (const { effect } of underWay.slice(0, count)) effect?.();
       this.#end(new MillraceError('EXECUTOR_DIED', `${this.thread.name} ${reason}`));
     });
   }

@@ -36,6 +36,8 @@ export class SimThread {
 export interface SimEvent {
   readonly label: string;
   readonly act: () => void;
+  /** What of it happens although its thread is dead: what others do for it. */
+  readonly effect?: () => void;
 }
 
 /** Events that happen one after the other. */
@@ -97,9 +99,13 @@ export class SimScheduler {
   }
 
   post(lane: Lane, label: string, act: () => void): void {
+    this.postEvent(lane, { label, act });
+  }
+
+  postEvent(lane: Lane, event: SimEvent): void {
     if (!lane.thread.isAlive) return;
     if (lane.events.length === 0) this.#ready.push(lane);
-    lane.events.push({ label, act });
+    lane.events.push(event);
   }
 
   /** Takes everything from a lane. */

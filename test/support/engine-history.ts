@@ -62,6 +62,8 @@ export class EngineHistory {
   #engine: SimEngine | undefined;
   /** A thread that dies before ends the start, as it should. */
   #isOpen = false;
+  #isStopping = false;
+  #hasDiedLate = false;
 
   constructor(seed: number) {
     const random = seededRandom(seed);
@@ -99,6 +101,11 @@ export class EngineHistory {
       this.world.isEnding = this.scheduler.chance(0.5);
       for (const source of this.world.sources) source.release(1);
       await this.#runLast(last);
+      // What a thread announced and died of, as the engine stopped, waits for the next start.
+      while (this.#hasDiedLate || this.scheduler.chance(0.1)) {
+        this.#engine?.kill();
+        await this.#runLast({ ...last, executorDeathShare: 0 });
+      }
       this.#check();
       return {
         steps: this.scheduler.stepCount,
@@ -160,6 +167,8 @@ export class EngineHistory {
   #armSteps(engine: SimEngine, { ending }: RunPlan): void {
     let passed = 0;
     this.#isOpen = false;
+    this.#isStopping = false;
+    this.#hasDiedLate = false;
     watchSteps((step: CrashStep) => {
       if (!engine.process.isAlive) return;
       if (step === 'R0.after') this.#isOpen = true;
@@ -184,6 +193,7 @@ export class EngineHistory {
     if (!this.scheduler.chance(share)) return;
     const victim = executors[this.scheduler.below(executors.length)];
     if (victim === undefined) return;
+    this.#hasDiedLate ||= this.#isStopping;
     // What it had taken and not cut goes with it; nobody was told otherwise.
     for (const { taken } of this.world.sources) {
       for (const [record, thread] of taken) if (thread === victim.thread) taken.delete(record);
@@ -212,7 +222,8 @@ export class EngineHistory {
     if (failure === undefined) {
       this.#promiseTaken();
       const { usedExtents } = engine;
-      if (usedExtents > 0) throw new Error(`${usedExtents} extents are in use after the end`);
+      // A thread that dies while the engine stops takes its memory with it to the end.
+      if (usedExtents > 0 && !this.#hasDiedLate) throw new Error(`${usedExtents} extents are in use after the end`);
       return;
     }
     const isMeant = run.fault !== undefined || run.roomBytes !== undefined;
@@ -262,6 +273,7 @@ export class EngineHistory {
 
   #onEvent(event: EngineEvent): void {
     this.#count(event.type);
+    if (event.type === 'engine-stopping') this.#isStopping = true;
     if (event.type === 'engine-recovered') {
       this.#count('adopted', event.adopted);
       this.#count('dropped', event.dropped);

@@ -203,6 +203,8 @@ class PositionedReceiver extends Receiver<string> {
     const { scheduler } = world;
     let at = Number(this.lastPosition[String(partition)] ?? 0);
     let last: Promise<void> = Promise.resolve();
+    // What the engine says it has, it has, also when the answer went under with a thread.
+    this.#source.done[partition] = Math.max(this.#source.done[partition] ?? 0, at);
     for (;;) {
       await world.pause(thread, 40);
       if (this.signal.aborted) return;
