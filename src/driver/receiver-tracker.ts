@@ -390,6 +390,12 @@ export class ReceiverTracker {
     } catch (error) {
       // A thread that died while it started is replaced by what watches its exit.
       if (error instanceof MillraceError && error.code === 'EXECUTOR_DIED') return;
+      // Nor does a full disk end anything: the next one tries it again, a while later.
+      if (error instanceof MillraceError && error.code === 'DISK_FULL') {
+        const message = `receiver executor ${index} waits for room: ${error.message}`;
+        this.#options.events.emit({ type: 'warning', message });
+        return this.#executors.get(index)?.handle.terminate();
+      }
       this.#options.onFatal(
         new MillraceError('RECEIVER_FAILED', `receiver executor ${index} cannot be replaced`, {
           cause: error,

@@ -177,6 +177,7 @@ export class Source {
 class PositionedReceiver extends Receiver<string> {
   readonly #source: Source;
   #left = 0;
+  #hasFailed = false;
 
   constructor(source: Source) {
     super();
@@ -217,6 +218,8 @@ class PositionedReceiver extends Receiver<string> {
       if (scheduler.chance(world.troubleShare / 4)) this.restart('the source went away');
     }
     await last;
+    // A life in which a store has failed has not sent all; the next one does.
+    if (this.#hasFailed) return;
     this.#left -= 1;
     if (this.#left === 0 && world.isEnding) this.end();
   }
@@ -231,6 +234,7 @@ class PositionedReceiver extends Receiver<string> {
       await this.store(part.records, { position: { [partition]: end } });
       if (thread.isAlive) done[partition] = Math.max(done[partition] ?? 0, end);
     } catch (error) {
+      this.#hasFailed = true;
       if (thread.isAlive) world.note(error);
     }
   }
