@@ -313,7 +313,10 @@ function buildPool({ input, arena }: Base, spillDirectory: string): TaskExecutor
   });
 }
 
-function buildScheduler({ input, arena, memory, hooks }: Base, pool: TaskExecutors): BatchScheduler {
+function buildScheduler(
+  { input, arena, memory, hooks }: Base,
+  pool: TaskExecutors,
+): BatchScheduler {
   const { graph, clock, events, options, home } = input;
   const { maxTaskFailures, executors: threads } = options;
   const tasks = new TaskScheduler({ pool, events, maxTaskFailures, threads });

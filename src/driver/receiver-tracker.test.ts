@@ -227,45 +227,6 @@ describe('when a thread dies', () => {
     expect(fatal).toEqual([]);
   });
 
-  it('another takes its place also while the first receivers are being started', async () => {
-    await receivers.open();
-    const starting = receivers.start();
-    executor(0).die();
-    await starting;
-    expect(executor(0).lives).toEqual([]);
-    await advance(RESPAWN_MS);
-    expect(executors).toHaveLength(2);
-    expect(executor(1).life).toMatchObject({ incarnation: { epoch: EPOCH, n: 2 } });
-    expect(fatal).toEqual([]);
-  });
-
-  it('its successor waits for room when the disk is full by then', async () => {
-    await start();
-    onSpawn = (each) => {
-      if (executors.length === 2) each.openFailure = new MillraceError('DISK_FULL', 'no room');
-    };
-    executor(0).die();
-    await settle();
-    await advance(RESPAWN_MS);
-    expect(executors).toHaveLength(2);
-    expect(executor(1).isTerminated).toBe(true);
-    expect(events).toContainEqual({
-      type: 'warning',
-      message: 'receiver executor 0 waits for room: no room',
-    });
-    await advance(2 * RESPAWN_MS);
-    expect(executors).toHaveLength(3);
-    expect(executor(2).life).toMatchObject({ incarnation: { epoch: EPOCH, n: 2 } });
-    expect(fatal).toEqual([]);
-  });
-
-  it('before the first start, the start fails', async () => {
-    await receivers.open();
-    executor(0).die();
-    await settle();
-    await expect(receivers.start()).rejects.toMatchObject({ code: 'EXECUTOR_DIED' });
-  });
-
   it('its announced blocks live on, and the rest of its memory is free', async () => {
     await start();
     const announced = blockIn(executor(), 0);

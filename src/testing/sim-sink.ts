@@ -1,7 +1,7 @@
 /** A database of the simulated world: commits a whole batch at once, and remembers it for ever. Each
  * call takes effect at a moment of the seed, and never after the death of the thread that made it.
  * @module */
-import { MillraceError } from '../core/errors.ts';
+import { MillraceError, toError } from '../core/errors.ts';
 import type { PartitionWriter, Sink, SinkBatch } from '../dstream/sink.ts';
 import type { Lane, SimScheduler } from './sim-scheduler.ts';
 
@@ -82,7 +82,7 @@ export class SimSink implements Sink<unknown> {
           const value = act();
           return () => resolve(value);
         } catch (error) {
-          return () => reject(error as Error);
+          return () => reject(toError(error));
         }
       };
       const isEarly = this.#lane.thread.isAlive && this.#scheduler.chance(0.5);

@@ -2,7 +2,7 @@
  * that may die in the middle of a task. Mirrors driver/executor-pool.ts.
  * @module */
 import type { BlockArena } from '../blocks/block-arena.ts';
-import { MillraceError } from '../core/errors.ts';
+import { MillraceError, toError } from '../core/errors.ts';
 import type { TaskExecutors } from '../driver/executor-pool.ts';
 import type { GraphNode } from '../dstream/graph.ts';
 import type { LoadedPipeline } from '../dstream/load-pipeline.ts';
@@ -74,9 +74,7 @@ export class SimTaskExecutors implements TaskExecutors {
   }
 
   async run(spec: TaskSpec): Promise<TaskResult> {
-    if (this.#isClosed) throw ended();
-    const slot =
-      this.#idle.shift() ?? (await new Promise<Slot>((resolve) => this.#waiting.push(resolve)));
+    const slot = await this.#freeSlot();
     if (this.#isClosed) throw ended();
     const owner = this.#nextOwner;
     this.#nextOwner += 1;
@@ -95,7 +93,8 @@ export class SimTaskExecutors implements TaskExecutors {
   close(): Promise<void> {
     this.#isClosed = true;
     for (const { thread } of this.#slots) thread.kill();
-    for (const reject of [...this.#running]) reject(ended());
+    for (const reject of this.#running) reject(ended());
+    this.#running.clear();
     return Promise.resolve();
   }
 
@@ -124,10 +123,16 @@ export class SimTaskExecutors implements TaskExecutors {
             isDone = true;
             answer(name, () => resolve(structuredClone(result)));
           },
-          (error: unknown) => answer(`${name} failed`, () => reject(error as Error)),
+          (error: unknown) => answer(`${name} failed`, () => reject(toError(error))),
         );
       });
     });
+  }
+
+  #freeSlot(): Promise<Slot> {
+    const slot = this.#idle.shift();
+    if (slot !== undefined) return Promise.resolve(slot);
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   #free(slot: Slot): void {

@@ -107,6 +107,7 @@ export class EngineHistory {
         await this.#runLast({ ...last, executorDeathShare: 0 });
       }
       this.#check();
+      await this.#checkFiles();
       return {
         steps: this.scheduler.stepCount,
         hash: this.scheduler.trace.hash,
@@ -223,7 +224,8 @@ export class EngineHistory {
       this.#promiseTaken();
       const { usedExtents } = engine;
       // A thread that dies while the engine stops takes its memory with it to the end.
-      if (usedExtents > 0 && !this.#hasDiedLate) throw new Error(`${usedExtents} extents are in use after the end`);
+      if (usedExtents > 0 && !this.#hasDiedLate)
+        throw new Error(`${usedExtents} extents are in use after the end`);
       return;
     }
     const isMeant = run.fault !== undefined || run.roomBytes !== undefined;
@@ -331,6 +333,22 @@ export class EngineHistory {
     else this.#checkCounts();
   }
 
+  /** An end in order leaves no more on disk than the next start may need. */
+  async #checkFiles(): Promise<void> {
+    const files = await filesOf(this.disk);
+    const count = (pattern: RegExp): number => files.filter((path) => pattern.test(path)).length;
+    const stray = files.find((path) => !MAY_STAY.some((pattern) => pattern.test(path)));
+    if (stray !== undefined) throw new Error(`${stray} is left behind`);
+    const checkpoints = count(/^checkpoints/);
+    if (checkpoints > CHECKPOINTS_KEPT) throw new Error(`${checkpoints} checkpoints are left`);
+    for (const log of ['driver-log', 'driver-log-mirror']) {
+      const segments = count(new RegExp(`^${log}/[0-9a-f]+\\.wal$`));
+      if (segments > DRIVER_SEGMENTS_MAX) throw new Error(`${log} has ${segments} segments left`);
+      const torn = count(new RegExp(`^${log}/.*torn$`));
+      if (torn > TORN_TAILS_KEPT) throw new Error(`${log} has ${torn} torn tails left`);
+    }
+  }
+
   #recordsOf(outputId: string): string[] {
     return [...this.database.committed]
       .filter(([key]) => key.startsWith(`${outputId}@`))
@@ -382,20 +400,29 @@ function memoryOf(bytes: number): SharedArrayBuffer {
   return memory;
 }
 
-/** Files of the checkpoint directory. */
-export async function filesOf(disk: SimDisk): Promise<readonly string[]> {
+/** Files of the checkpoint directory, by their paths in it. */
+async function filesOf(disk: SimDisk): Promise<readonly string[]> {
   const found: string[] = [];
   const look = async (directory: string): Promise<void> => {
     for (const name of (await disk.list(directory)) ?? []) {
       const path = `${directory}/${name}`;
-      const isDirectory = await disk.list(path).then(
-        () => true,
-        () => false,
-      );
-      if (isDirectory) await look(path);
+      if (/^(checkpoints|(driver|receiver)-log|spill-|removed-)/.test(name)) await look(path);
       else found.push(path.slice(SIM_HOME.length + 1));
     }
   };
   await look(SIM_HOME);
   return found;
 }
+
+/** What an engine that has ended well may leave behind. Receiver logs that a thread died of, or that
+ * are only read by now, keep their spares until they are removed. */
+const MAY_STAY = [
+  /^MANIFEST$/,
+  /^checkpoints\/checkpoint-[0-9a-f]{16}\.ckpt$/,
+  /^[^/]+-log[^/]*\/[0-9a-f]{16}\.wal(\.torn)?$/,
+  /^receiver-log[^/]*\/spare-\d+\.tmp$/,
+];
+const CHECKPOINTS_KEPT = 2;
+const TORN_TAILS_KEPT = 2;
+/** Of the driver's log and its mirror, whose segments follow the two kept checkpoints. */
+const DRIVER_SEGMENTS_MAX = 12;

@@ -99,7 +99,7 @@ const FAULTY_CALLS: readonly CallKind[] = [
 ];
 const PAGE = 4096;
 
-export class Draw {
+class Draw {
   readonly random: Random;
 
   constructor(random: Random) {
@@ -136,7 +136,7 @@ export function drawPlan(random: Random): HistoryPlan {
     recordCount: 3 + draw.below(8),
     shape: kinds.includes('pushed') || draw.chance(0.6) ? 'copy' : 'count',
     isTwice: draw.chance(0.2),
-    troubleShare: draw.of([0, 0.1, 0.3]),
+    troubleShare: draw.of([0, 0.2, 0.3]),
     runs,
     last: { ...drawRun(draw, common), ...QUIET, ending: NEVER },
   };

@@ -99,13 +99,6 @@ export const ENGINE_SIMULATION_BREAKS: readonly Break[] = [
     replace: '  for (const { share } of state.batches.values()) {\n',
   }),
   broken({
-    name: 'a run forgets what the newest checkpoint does not need, not the oldest',
-    violates: 'R8, R9',
-    file: 'src/driver/checkpointer.ts',
-    find: '    const [oldest] = this.#kept;\n',
-    replace: '    const oldest = this.#kept.at(-1);\n',
-  }),
-  broken({
     name: 'incarnations come again after a restart',
     violates: 'R1, I2',
     file: PARTS,
