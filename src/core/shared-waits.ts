@@ -1,5 +1,5 @@
-/** Waiting for a cell of shared memory to change, injected: threads wait by `Atomics.waitAsync`, whose
- * limit is a real timer; a simulation lets its own clock decide.
+/** Waiting for a cell of shared memory to change, injected: threads wait by `Atomics.waitAsync`,
+ * whose limit is a real timer; a simulation lets its own clock decide.
  * @module */
 
 export interface SharedWaits {

@@ -1,5 +1,5 @@
-/** Threads that die around a start, and while the disk is full: when they are replaced, and when the
- * start fails. What becomes of their blocks: receiver-tracker.test.ts. @module */
+/** Threads that die around a start, and while the disk is full: when they are replaced, and when
+ * the start fails. What becomes of their blocks: receiver-tracker.test.ts. @module */
 import { beforeEach, expect, it } from 'vitest';
 import { GRAPH, FakeExecutor } from '../../test/support/fake-executor.ts';
 import { LINES } from '../../test/support/block-samples.ts';

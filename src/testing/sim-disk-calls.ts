@@ -1,6 +1,6 @@
 /** A simulated disk whose calls take their time: each call takes effect at once or only when its
- * answer comes, as the seed decides, and in the order of one disk thread. So a crash may come before
- * a call, and between its effect and its answer. @module */
+ * answer comes, as the seed decides, and in the order of one disk thread. So a crash may come
+ * before a call, and between its effect and its answer. @module */
 import type { Disk, DiskFile } from '../wal/disk.ts';
 import type { Lane, SimScheduler } from './sim-scheduler.ts';
 

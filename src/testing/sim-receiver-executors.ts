@@ -2,8 +2,8 @@
  *
  * Calls and callbacks travel as messages, in order within one direction of one channel and in any
  * order between channels, as comlink's do; what they carry is cloned. A thread may die between any
- * two events: calls to it reject, messages that it has sent still arrive, and some of the disk calls
- * that it had under way still happen before its exit is told. @module */
+ * two events: calls to it reject, messages that it has sent still arrive, and some of the disk
+ * calls that it had under way still happen before its exit is told. @module */
 import type { ArenaHandle, BlockArena } from '../blocks/block-arena.ts';
 import type { Clock } from '../core/clock.ts';
 import { MillraceError } from '../core/errors.ts';

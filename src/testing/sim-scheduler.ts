@@ -2,7 +2,7 @@
  *
  *     lane ─► event, event, …     in order within a lane: a disk thread, one direction of a channel
  *     lane ─► event               any lane's first event may be the next one
- *     timers                      time stands still until no event is left, or leaps when it pleases
+ *     timers                      time stands still until no event is left, or leaps at will
  *
  * A step is one event, and everything that follows from it without another event: microtasks run in
  * a fixed order, so the same seed gives the same history on every machine. Nothing here waits for

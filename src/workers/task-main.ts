@@ -1,5 +1,5 @@
-/** Entry of a task executor thread, called by piscina once for each task: binds a TaskExecutor to the
- * thread, nothing else.
+/** Entry of a task executor thread, called by piscina once for each task: binds a TaskExecutor to
+ * the thread, nothing else.
  * @module */
 import { workerData } from 'node:worker_threads';
 import { BlockArena } from '../blocks/block-arena.ts';
