@@ -33,6 +33,11 @@ interface Slot {
   readonly lane: Lane;
 }
 
+interface Waiting {
+  readonly resolve: (slot: Slot) => void;
+  readonly reject: (cause: Error) => void;
+}
+
 /** Owners below are receiver executors. */
 const FIRST_TASK_OWNER = 1 << 20;
 
@@ -42,7 +47,7 @@ export class SimTaskExecutors implements TaskExecutors {
   readonly #slots: Slot[];
   readonly #answers: Lane;
   readonly #idle: Slot[];
-  readonly #waiting: ((slot: Slot) => void)[] = [];
+  readonly #waiting: Waiting[] = [];
   readonly #running = new Set<(cause: Error) => void>();
   #nextOwner = FIRST_TASK_OWNER;
   #started = 0;
@@ -75,7 +80,6 @@ export class SimTaskExecutors implements TaskExecutors {
 
   async run(spec: TaskSpec): Promise<TaskResult> {
     const slot = await this.#freeSlot();
-    if (this.#isClosed) throw ended();
     const owner = this.#nextOwner;
     this.#nextOwner += 1;
     try {
@@ -95,6 +99,7 @@ export class SimTaskExecutors implements TaskExecutors {
     for (const { thread } of this.#slots) thread.kill();
     for (const reject of this.#running) reject(ended());
     this.#running.clear();
+    for (const { reject } of this.#waiting.splice(0)) reject(ended());
     return Promise.resolve();
   }
 
@@ -130,15 +135,16 @@ export class SimTaskExecutors implements TaskExecutors {
   }
 
   #freeSlot(): Promise<Slot> {
+    if (this.#isClosed) return Promise.reject(ended());
     const slot = this.#idle.shift();
     if (slot !== undefined) return Promise.resolve(slot);
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
 
   #free(slot: Slot): void {
     const next = this.#waiting.shift();
     if (next === undefined) this.#idle.push(slot);
-    else next(slot);
+    else next.resolve(slot);
   }
 
   #newSlot(): Slot {
