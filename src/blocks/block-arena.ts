@@ -17,6 +17,8 @@
 import { assert } from '../core/assert.ts';
 import { MillraceError } from '../core/errors.ts';
 import { allocateSharedPages } from '../core/shared-memory.ts';
+import { atomicWaits } from '../core/shared-waits.ts';
+import type { SharedWaits } from '../core/shared-waits.ts';
 
 export type ArenaRegion = 'receivers' | 'tasks';
 
@@ -43,10 +45,12 @@ export class BlockArena {
   /** The whole memory. Offsets of references count from its start. */
   readonly bytes: Buffer;
   readonly #table: Int32Array;
+  readonly #waits: SharedWaits;
   #hint: Record<ArenaRegion, number>;
 
-  private constructor(handle: ArenaHandle) {
+  private constructor(handle: ArenaHandle, waits: SharedWaits) {
     this.handle = handle;
+    this.#waits = waits;
     this.bytes = Buffer.from(handle.memory);
     this.#table = new Int32Array(handle.table);
     this.#hint = { receivers: 0, tasks: handle.receiverExtents };
@@ -57,18 +61,19 @@ export class BlockArena {
     const extentBytes = extentBytesFor(bytes);
     const extentCount = Math.floor(bytes / extentBytes);
     assert(extentCount >= 16, `an arena of ${bytes} bytes is too small`);
-    return new BlockArena({
+    const handle = {
       memory: allocateSharedPages(extentCount * extentBytes),
       table: new SharedArrayBuffer(4 * (2 + CELLS * extentCount)),
       extentBytes,
       extentCount,
       receiverExtents: Math.floor(extentCount * RECEIVER_SHARE),
-    });
+    };
+    return new BlockArena(handle, atomicWaits);
   }
 
   /** Executor: the driver's arena, seen from another thread. */
-  static attach(handle: ArenaHandle): BlockArena {
-    return new BlockArena(handle);
+  static attach(handle: ArenaHandle, waits: SharedWaits = atomicWaits): BlockArena {
+    return new BlockArena(handle, waits);
   }
 
   /** Largest run of extents that one acquisition may ask for: a quarter of the region. */
@@ -114,14 +119,13 @@ export class BlockArena {
    * waiting for one, at most `limitMs`. 0: nobody asked. */
   async demand(limitMs: number): Promise<number> {
     const cell = wantedCell(this.handle.extentCount);
-    const wait = Atomics.waitAsync(this.#table, cell, 0, limitMs);
-    if (wait.async) await wait.value;
+    await this.#waits.wait(this.#table, cell, { seen: 0, limitMs });
     return Atomics.exchange(this.#table, cell, 0);
   }
 
   /** Ends a wait in `demand`. */
   wakeDemand(): void {
-    Atomics.notify(this.#table, wantedCell(this.handle.extentCount));
+    this.#waits.notify(this.#table, wantedCell(this.handle.extentCount));
   }
 
   /** One more reference to a run that the caller holds already. */
@@ -158,8 +162,7 @@ export class BlockArena {
 
   /** Resolves when something was freed since `generation()` gave `seen`, or after `limitMs`. */
   async waitForRoom(seen: number, limitMs: number): Promise<void> {
-    const wait = Atomics.waitAsync(this.#table, GENERATION, seen, limitMs);
-    if (wait.async) await wait.value;
+    await this.#waits.wait(this.#table, GENERATION, { seen, limitMs });
   }
 
   /** Rises with every release. Read it before the attempt whose failure leads to waiting. */
@@ -209,7 +212,7 @@ export class BlockArena {
       if (before === seen) break;
       seen = before;
     }
-    Atomics.notify(this.#table, cell);
+    this.#waits.notify(this.#table, cell);
   }
 
   #giveBack(from: number, end: number): void {
@@ -227,7 +230,7 @@ export class BlockArena {
 
   #wakeWaiting(): void {
     Atomics.add(this.#table, GENERATION, 1);
-    Atomics.notify(this.#table, GENERATION);
+    this.#waits.notify(this.#table, GENERATION);
   }
 }
 

@@ -69,7 +69,12 @@ function lifeOf({ epoch, lives = [] }: Manifest, wanted: number): string | undef
 
 /** A word for a life: 8 hex digits, chosen at random. */
 export function newLife(): string {
-  return uniqueId().slice(0, 8);
+  return lifeNamed(uniqueId());
+}
+
+/** As `newLife`. @param id that nothing else has. */
+export function lifeNamed(id: string): string {
+  return id.slice(0, 8);
 }
 
 /** The manifest of the next start. @param life of `newLife`. */

@@ -5,7 +5,8 @@
  * the entry in MANIFEST that makes a receiver log of another directory known. A plan is
  * data: it arrives in `workerData` or from the harness that starts the driver, never from the
  * environment. Armed once per thread; the process dies by SIGKILL, as a power cut would do it, or
- * stands still by SIGSTOP until somebody sends it SIGCONT. @module */
+ * stands still by SIGSTOP until somebody sends it SIGCONT. A simulation, whose processes are no real
+ * ones, watches the steps instead. @module */
 
 export type CrashStep =
   | `R${0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9}.${'before' | 'after'}`
@@ -30,22 +31,29 @@ export interface CrashPlan {
   readonly lingerMs?: number;
 }
 
-let armed: CrashPlan | undefined;
-let passed = 0;
+let onStep: ((step: CrashStep) => void) | undefined;
 
 /** Arms this thread. `undefined` disarms. */
 export function armCrash(plan: CrashPlan | undefined): void {
-  armed = plan;
-  passed = 0;
+  if (plan === undefined) return watchSteps(undefined);
+  let passed = 0;
+  watchSteps((step) => {
+    if (plan.step !== step) return;
+    passed += 1;
+    if (passed !== plan.occurrence) return;
+    if (plan.lingerMs !== undefined) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, plan.lingerMs);
+    }
+    process.kill(process.pid, plan.signal ?? 'SIGKILL');
+  });
+}
+
+/** Calls `watch` at every step that this thread reaches, before it goes on; `undefined`: no more. */
+export function watchSteps(watch: ((step: CrashStep) => void) | undefined): void {
+  onStep = watch;
 }
 
 /** Marks that this thread is at `step` now. */
 export function reached(step: CrashStep): void {
-  if (armed === undefined || armed.step !== step) return;
-  passed += 1;
-  if (passed !== armed.occurrence) return;
-  if (armed.lingerMs !== undefined) {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, armed.lingerMs);
-  }
-  process.kill(process.pid, armed.signal ?? 'SIGKILL');
+  onStep?.(step);
 }

@@ -21,6 +21,7 @@ import type { Copy } from '../wal/mirrored-disk.ts';
 import type { Shortage } from '../wal/shortage.ts';
 import { nodeDisk } from '../wal/node-disk.ts';
 import { Engine } from './engine.ts';
+import { spawnTaskThreads } from './executor-pool.ts';
 import { spawnReceiverThread } from './executor-threads.ts';
 import { openHome } from './home-directory.ts';
 import type { Home } from './home-directory.ts';
@@ -89,6 +90,7 @@ export async function prepareRun(
       clock,
       events,
       spawn: spawnReceiverThread,
+      spawnTasks: spawnTaskThreads,
       printLine: printLine ?? ((line) => void process.stdout.write(`${line}\n`)),
       ...(batches === undefined ? {} : { batchesMax: batches }),
       ...(crash === undefined ? {} : { crash }),

@@ -15,8 +15,9 @@ import type { BatchTimeMs, Lsn, StreamId } from '../core/ids.ts';
 import { uniqueId } from '../core/random.ts';
 import type { ResolvedOptions } from '../core/options.ts';
 import { describeGraph, graphHash } from '../dstream/graph.ts';
-import type { Graph } from '../dstream/graph.ts';
+import type { Graph, GraphNode } from '../dstream/graph.ts';
 import { inputOptions, storageLevelOf } from '../dstream/input-options.ts';
+import type { Sink } from '../dstream/sink.ts';
 import { StreamTimes } from '../dstream/stream-times.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import type { Disk } from '../wal/disk.ts';
@@ -31,7 +32,7 @@ import { encodeCheckpoint } from './checkpoint-content.ts';
 import { Checkpointer } from './checkpointer.ts';
 import type { Forgettable, Snapshot } from './checkpointer.ts';
 import { cleanableThroughMs, doneThroughMs, lowestNeededLsns, neededLogs } from './cleaning.ts';
-import { ExecutorPool } from './executor-pool.ts';
+import type { SpawnTaskExecutors, TaskExecutors } from './executor-pool.ts';
 import type { SpawnReceiverExecutor } from './executor-threads.ts';
 import {
   CHECKPOINTS_KEPT,
@@ -62,6 +63,13 @@ export interface EngineInput {
   readonly clock: Clock;
   readonly events: EventBus;
   readonly spawn: SpawnReceiverExecutor;
+  readonly spawnTasks: SpawnTaskExecutors;
+  /** The memory of blocks. @defaultValue shared memory of the `memory` option's size */
+  readonly newArena?: (bytes: number) => BlockArena;
+  /** @defaultValue the sinks of the pipeline's outputs */
+  readonly createSink?: (node: GraphNode) => Sink<unknown>;
+  /** Names that nothing else has, 32 hexadecimal digits. @defaultValue random ones */
+  readonly newId?: () => string;
   readonly printLine: (line: string) => void;
   /** Stop gracefully after so many batches. */
   readonly batchesMax?: number;
@@ -79,7 +87,7 @@ export interface EngineParts {
   readonly tracker: BlockTracker;
   readonly receivers: ReceiverTracker;
   readonly memory: BlockMemory;
-  readonly pool: ExecutorPool;
+  readonly pool: TaskExecutors;
   readonly scheduler: BatchScheduler;
   readonly generator: BatchGenerator;
   readonly checkpointer: Checkpointer | undefined;
@@ -107,7 +115,8 @@ interface Base {
 
 export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts {
   const { options, graph, clock, events, home } = input;
-  const arena = BlockArena.create(options.memoryBytes);
+  const { newArena = (bytes) => BlockArena.create(bytes) } = input;
+  const arena = newArena(options.memoryBytes);
   const memory = buildMemory(input, arena);
   const witness = new SharedArrayBuffer(8);
   // The three refer to each other; each is used only after all are made.
@@ -135,7 +144,8 @@ export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts 
   const times = new StreamTimes(graph.nodes, options.batchIntervalMs);
   const base: Base = { input, hooks, arena, memory, tracker, space, times, places };
   const receivers: ReceiverTracker = buildReceivers(base, claims, witness);
-  const spillDirectory = join(scratchOf(input), `${SPILL_PREFIX}${uniqueId()}`);
+  const { newId = uniqueId } = input;
+  const spillDirectory = join(scratchOf(input), `${SPILL_PREFIX}${newId()}`);
   const pool = buildPool(base, spillDirectory);
   const scheduler = buildScheduler(base, pool, spillDirectory);
   const generator = new BatchGenerator({
@@ -295,7 +305,7 @@ function moveLogOf({ home }: EngineInput): ReceiverTrackerOptions['moveLog'] {
   };
 }
 
-function buildPool({ input, arena }: Base, spillDirectory: string): ExecutorPool {
+function buildPool({ input, arena }: Base, spillDirectory: string): TaskExecutors {
   const { graph, module, options, events } = input;
   const data = {
     arena: arena.handle,
@@ -304,14 +314,14 @@ function buildPool({ input, arena }: Base, spillDirectory: string): ExecutorPool
     spillDirectory,
     ...(input.crash?.tasks === undefined ? {} : { crash: input.crash.tasks }),
   };
-  return new ExecutorPool(arena, data, {
+  return input.spawnTasks(arena, data, {
     threads: options.executors,
     onError: (error) =>
       events.emit({ type: 'executor-died', executor: 'task executor', error: error.message }),
   });
 }
 
-function buildScheduler(base: Base, pool: ExecutorPool, spillDirectory: string): BatchScheduler {
+function buildScheduler(base: Base, pool: TaskExecutors, spillDirectory: string): BatchScheduler {
   const { input, arena, memory, hooks, times, tracker } = base;
   const { graph, clock, events, options, home } = input;
   const { maxTaskFailures, executors: threads } = options;
@@ -326,6 +336,7 @@ function buildScheduler(base: Base, pool: ExecutorPool, spillDirectory: string):
       codec: msgpackCodec,
       logId: home?.manifest.logId ?? 'no-checkpoint',
       printLine: input.printLine,
+      ...(input.createSink === undefined ? {} : { createSink: input.createSink }),
       ...(home === undefined ? {} : { whyLost: () => home.lock.whyLost() }),
     }),
     execution: {

@@ -10,6 +10,7 @@ import type { HomeRun } from '../../test/support/home-history.ts';
 import { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import { EventBus } from '../core/events.ts';
 import { MillraceError } from '../core/errors.ts';
+import type { BatchTimeMs } from '../core/ids.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import type { Disk } from '../wal/disk.ts';
 import { segmentName } from '../wal/segment-name.ts';
@@ -210,6 +211,28 @@ describe('a log that is sound by itself', () => {
     expect(message).toMatch(/receiver-log-0 is missing, and unfinished batches need it/);
     expect(details).toMatchObject({ blockCount: 1 });
     expect(run.tracker.state.queues.get(LINES)).toHaveLength(1);
+  });
+
+  it('and has no segment is one that is being made again, once nothing needs it', async () => {
+    const { history } = await registered(2);
+    const run = await history.start();
+    await run.tracker.allocate(shareOf(1_000, run.tracker.state.queues.get(LINES) ?? []));
+    const log = join(HOME, RECEIVER_LOG);
+    const makeAgain = async (): Promise<void> => {
+      await history.disk.removeTree(log);
+      await history.disk.makeDirectory(log);
+      await (await history.disk.create(join(log, 'spare-1.tmp'), 'buffered')).close();
+    };
+    await makeAgain();
+    const { message } = await refusalOf(await frozen(history));
+    expect(message).toMatch(/has no segment, although records 1 to 2 had been synced/);
+    for (const batch of run.tracker.state.batches.values()) batch.isDone = true;
+    await run.tracker.clean(1_000 as BatchTimeMs);
+    await run.checkpoint();
+    await makeAgain();
+    expect((await examine(await frozen(history))).receiverLogs[0]?.verdict.kind).toBe('clean');
+    const again = await history.start();
+    expect((await again.register()).position?.lsn).toBeGreaterThan(2);
   });
 
   it('belongs to this directory or is refused', async () => {

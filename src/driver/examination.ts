@@ -107,7 +107,7 @@ export async function examineDirectory(input: ExaminationInput): Promise<Examina
   const scans = await scanReceiverLogs(input, logs, { state, known });
   const driverLogMirror = await examineMirror(input);
   const found = { driver, driverLogMirror, scans };
-  const { driverLog, receiverLogs } = judgeAll({ input, state, checkpoint, ...found });
+  const { driverLog, receiverLogs } = judgeAll({ input, state, known, checkpoint, ...found });
   input.onJudged?.([driverLog, ...receiverLogs]);
   refuseProblems(input.directory, [
     ...driverProblems(driverLog, driver, checkpoint),
@@ -268,6 +268,7 @@ async function scanReceiverLogs(
 function judgeAll({
   input,
   state,
+  known,
   checkpoint,
   driver,
   driverLogMirror,
@@ -275,6 +276,7 @@ function judgeAll({
 }: {
   readonly input: ExaminationInput;
   readonly state: TrackerState;
+  readonly known: KnownBlocks;
   readonly checkpoint: CheckpointContent | undefined;
   readonly driver: DriverReplay;
   readonly driverLogMirror: ExaminedLog;
@@ -293,7 +295,11 @@ function judgeAll({
       verdict: judgeLog(driver.scan, witnessed),
     },
     receiverLogs: scans.map(({ name, directory, scan }) => {
-      const verdict = judgeLog(scan, state.syncedLsn.get(name) ?? (0 as Lsn));
+      // A log is removed when nothing needs it; one that comes back may have died before its first
+      // segment. Then it has nothing, as the one before.
+      const isNew = scan.segmentCount === 0 && known.of(name).left.length === 0;
+      const syncedLsn = isNew ? undefined : state.syncedLsn.get(name);
+      const verdict = judgeLog(scan, syncedLsn ?? (0 as Lsn));
       return { name, directory, scan, verdict };
     }),
   };

@@ -21,11 +21,28 @@ export interface TaskPool {
   close(): Promise<void>;
 }
 
+/** All task executors of a run. */
+export interface TaskExecutors extends TaskPool {
+  /** What graph each of them built. */
+  hello(): Promise<readonly ThreadGraph[]>;
+}
+
+/** Starts task executors: threads here, others in a simulation.
+ * @param options onError: of an executor that was idle when it failed. */
+export type SpawnTaskExecutors = (
+  arena: BlockArena,
+  data: TaskExecutorData,
+  options: { readonly threads: number; readonly onError: (error: Error) => void },
+) => TaskExecutors;
+
+export const spawnTaskThreads: SpawnTaskExecutors = (arena, data, options) =>
+  new ExecutorPool(arena, data, options);
+
 /** Owners below are receiver executors. 2^20 of them, one per thread start, never run out. */
 const FIRST_TASK_OWNER = 1 << 20;
 const LAST_OWNER = 0x7fff_ffff;
 
-export class ExecutorPool implements TaskPool {
+class ExecutorPool implements TaskExecutors {
   readonly #piscina: Piscina;
   readonly #arena: BlockArena;
   readonly #threads: number;

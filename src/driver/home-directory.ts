@@ -7,7 +7,7 @@
  * @module */
 import { join } from 'node:path';
 import { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
-import { INCOMPLETE_NAME, newLife, nextLife, readManifest } from '../checkpoint/manifest.ts';
+import { INCOMPLETE_NAME, lifeNamed, nextLife, readManifest } from '../checkpoint/manifest.ts';
 import type { Manifest } from '../checkpoint/manifest.ts';
 import type { Clock } from '../core/clock.ts';
 import { MillraceError } from '../core/errors.ts';
@@ -68,6 +68,8 @@ export interface HomeInput {
   readonly onShortage?: (shortage: Shortage | undefined) => void;
   /** What the kernel says of a directory's file system. @defaultValue the real one */
   readonly stat?: StatFileSystem;
+  /** Names that nothing else has, 32 hexadecimal digits. @defaultValue random ones */
+  readonly newId?: () => string;
 }
 
 /** What a start has found and made before the examination. */
@@ -175,7 +177,7 @@ async function openLocked(
   await copies?.makeEqual();
   // Read again: making the copies equal may have named the latest life.
   const latest = await readManifest({ disk, directory });
-  const manifest = nextManifest(latest, input.options.name, copies === undefined ? 1 : 2);
+  const manifest = nextManifest(latest, input, copies === undefined ? 1 : 2);
   const isDirect = !isGrowing && (await disk.supportsDirect(directory));
   const mode = isDirect ? 'direct' : 'buffered';
   const recovered = await recoverDirectory(
@@ -360,11 +362,11 @@ export function refuseLostManifest(
 
 function nextManifest(
   previous: Manifest | undefined,
-  pipelineName: string,
+  { options, newId = uniqueId }: HomeInput,
   copies: 1 | 2,
 ): Manifest {
-  const before = previous ?? { logId: uniqueId(), pipelineName, epoch: 0 };
-  return nextLife(before, { life: newLife(), copies });
+  const before = previous ?? { logId: newId(), pipelineName: options.name, epoch: 0 };
+  return nextLife(before, { life: lifeNamed(newId()), copies });
 }
 
 function report(

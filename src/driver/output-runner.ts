@@ -10,7 +10,7 @@ import { MillraceError } from '../core/errors.ts';
 import type { BatchTimeMs } from '../core/ids.ts';
 import type { Batch, BatchInfo } from '../dstream/batch.ts';
 import type { Graph, GraphNode } from '../dstream/graph.ts';
-import type { SinkBatch } from '../dstream/sink.ts';
+import type { Sink, SinkBatch } from '../dstream/sink.ts';
 import type { TaskValue } from '../dstream/task-spec.ts';
 import type { Codec } from '../serde/codec.ts';
 import { createSink } from '../sinks/sink-factory.ts';
@@ -25,6 +25,8 @@ export interface OutputRunnerOptions {
   /** Why no output may be begun or published any more: the directory is another process's, which
    * runs the batch too, with the same temporary files. */
   readonly whyLost?: () => Error | undefined;
+  /** @defaultValue the sinks of the pipeline's outputs */
+  readonly createSink?: (node: GraphNode) => Sink<unknown>;
   /** Where `print` writes: whole lines, without the newline. */
   readonly printLine: (line: string) => void;
 }
@@ -121,7 +123,7 @@ export class OutputRunner {
 
   async #save(node: GraphNode, execution: BatchExecution): Promise<void> {
     const { batchTimeMs } = execution.share;
-    const sink = createSink(node);
+    const sink = (this.#options.createSink ?? createSink)(node);
     const batch: SinkBatch = { logId: this.#options.logId, outputId: node.id, batchTimeMs };
     if ((await sink.prepare(batch)) === 'already-committed') return;
     const values = await execution.runJob(node.id, { kind: 'sink', batch });

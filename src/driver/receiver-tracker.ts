@@ -79,6 +79,8 @@ interface Executor {
   announced: (() => void)[];
   /** Its log has failed, and it is being replaced. */
   isRetired: boolean;
+  /** It died before the first start. */
+  lostBy: Error | undefined;
 }
 
 const RESPAWN_DELAY_MS = 500;
@@ -115,10 +117,14 @@ export class ReceiverTracker {
     this.#state = 'open';
   }
 
-  /** Starts all receivers. They may call back before this resolves. */
+  /** Starts all receivers. They may call back before this resolves. @throws EXECUTOR_DIED when a
+   * thread has died since it was opened. */
   async start(): Promise<void> {
     this.#state = 'running';
-    await Promise.all([...this.#executors.values()].map((each) => this.#startReceivers(each)));
+    const executors = [...this.#executors.values()];
+    // One that died before now is replaced by nobody; one that dies from now on is, as it is later.
+    for (const { lostBy } of executors) if (lostBy !== undefined) throw lostBy;
+    await Promise.all(executors.map((each) => unlessDied(this.#startReceivers(each))));
   }
 
   /** Stops receivers; their last blocks are registered when it resolves. Threads stay. */
@@ -229,6 +235,7 @@ export class ReceiverTracker {
       lastAnnouncementSeq: 0,
       announced: [],
       isRetired: false,
+      lostBy: undefined,
     };
     this.#executors.set(index, executor);
     void executor.handle.exited.then((cause) => this.#onExit(executor, cause));
@@ -319,6 +326,7 @@ export class ReceiverTracker {
   async #onExit(executor: Executor, cause: Error): Promise<void> {
     const { events, clock } = this.#options;
     // Before the first start, and while stopping, whoever waits for the thread is told.
+    if (this.#state === 'created' || this.#state === 'open') executor.lostBy = cause;
     if (this.#state !== 'running' || executor.isRetired) return;
     const name = `receiver executor ${executor.index}`;
     events.emit({ type: 'executor-died', executor: name, error: withCause(cause) });
@@ -382,6 +390,12 @@ export class ReceiverTracker {
     } catch (error) {
       // A thread that died while it started is replaced by what watches its exit.
       if (error instanceof MillraceError && error.code === 'EXECUTOR_DIED') return;
+      // Nor does a full disk end anything: the next one tries it again, a while later.
+      if (error instanceof MillraceError && error.code === 'DISK_FULL') {
+        const message = `receiver executor ${index} waits for room: ${error.message}`;
+        this.#options.events.emit({ type: 'warning', message });
+        return this.#executors.get(index)?.handle.terminate();
+      }
       this.#options.onFatal(
         new MillraceError('RECEIVER_FAILED', `receiver executor ${index} cannot be replaced`, {
           cause: error,

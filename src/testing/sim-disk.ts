@@ -134,6 +134,14 @@ export class SimDisk implements Disk {
     return this.#tree.pendingCounts();
   }
 
+  /** A file whose path fits was written and not yet synced. */
+  hasDirtIn(paths: RegExp): boolean {
+    for (const [inode, path] of this.#tree.linkedFiles()) {
+      if (inode.isDirty && paths.test(path)) return true;
+    }
+    return false;
+  }
+
   /** Death of the process: what it had under way ends, the operating system lives on. */
   kill(): void {
     this.#life += 1;

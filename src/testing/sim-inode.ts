@@ -43,6 +43,11 @@ export class SimInode {
     return this.#cached.byteLength;
   }
 
+  /** Something was written since the last sync. */
+  get isDirty(): boolean {
+    return this.#pending.length > 0;
+  }
+
   /** How many sectors a power cut would decide about. */
   get pendingSectorCount(): number {
     return this.#pending.length === 0 ? 0 : this.#pendingSectors().length;

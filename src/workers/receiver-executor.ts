@@ -4,6 +4,7 @@
  * startReceiver … → stopReceivers → close. Knows no thread API: executor-main.ts binds it to a
  * worker, tests call it directly. @module */
 import { BlockArena } from '../blocks/block-arena.ts';
+import type { ArenaHandle } from '../blocks/block-arena.ts';
 import { BlockWriter } from '../blocks/block-writer.ts';
 import { present } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
@@ -16,6 +17,7 @@ import { toWireError } from '../serde/wire-error.ts';
 import { createReceiver } from '../sources/receiver-factory.ts';
 import { MirroredDisk } from '../wal/mirrored-disk.ts';
 import type { Disk, OpenedDisk } from '../wal/disk.ts';
+import type { LockFile } from '../wal/lock-file.ts';
 import { ownedDisk } from '../wal/owned-disk.ts';
 import { PAYLOAD_BYTES_MAX } from '../wal/record-header.ts';
 import { SEGMENT_HEADER_BYTES } from '../wal/segment-header.ts';
@@ -37,6 +39,12 @@ export interface ReceiverExecutorServices {
   /** For the log; called once for each place that it is written to. */
   readonly openDisk: () => OpenedDisk;
   readonly clock: Clock;
+  /** The disk as it serves the owner of the directory. @defaultValue `ownedDisk` */
+  readonly own?: (disk: Disk, lock: LockFile) => Disk;
+  /** @defaultValue the arena between threads */
+  readonly attachArena?: (handle: ArenaHandle) => BlockArena;
+  /** The pipeline of a module. @defaultValue it is imported */
+  readonly load?: (moduleUrl: string) => Promise<LoadedPipeline>;
 }
 
 /** What `open` has made. */
@@ -59,14 +67,16 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
   constructor(data: ReceiverExecutorData, services: ReceiverExecutorServices) {
     this.#data = data;
     this.#services = services;
-    this.#arena = BlockArena.attach(data.arena);
+    const { attachArena = (handle) => BlockArena.attach(handle) } = services;
+    this.#arena = attachArena(data.arena);
     // Now, so that their threads start while the pipeline is loaded.
     const placeCount = data.log === undefined ? 0 : data.log.mirror === undefined ? 1 : 2;
     this.#disks = Array.from({ length: placeCount }, () => services.openDisk());
   }
 
   async load(): Promise<ThreadGraph> {
-    this.#pipeline = await loadPipeline(this.#data.pipeline.moduleUrl, 'the pipeline module');
+    const { load = (url) => loadPipeline(url, 'the pipeline module') } = this.#services;
+    this.#pipeline = await load(this.#data.pipeline.moduleUrl);
     const nodes = describeGraph(this.#pipeline.graph);
     return { nodes, graphHash: graphHash(nodes) };
   }
@@ -167,13 +177,14 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
 
   #diskOf({ lock, mirror }: ReceiverLogSpec): Disk {
     const [first, second] = this.#disks;
-    const disk = ownedDisk(present(first, 'the disk of the log is not open').disk, lock);
+    const { own = ownedDisk } = this.#services;
+    const disk = own(present(first, 'the disk of the log is not open').disk, lock);
     if (mirror === undefined) return disk;
     const { of, directory, lock: mirrorLock } = mirror;
     const other = present(second, 'the disk of the second copy is not open').disk;
     return new MirroredDisk([
       { disk, directory: of },
-      { disk: ownedDisk(other, mirrorLock), directory },
+      { disk: own(other, mirrorLock), directory },
     ]);
   }
 

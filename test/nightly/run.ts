@@ -3,7 +3,8 @@
  *
  *   npm run nightly [-- --hours 8] [--seed n]
  *
- * One round is what CI does: model-based scripts, crash states, cut recoveries, error sweeps. The
+ * One round is what CI does: model-based scripts, crash states, cut recoveries, error sweeps, histories
+ * of the whole engine. The
  * last line of a failure is the command that replays it. @module */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,8 +15,8 @@ import { parseArgs } from 'node:util';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const HOUR_MS = 3_600_000;
 const SEED_MAX = 2 ** 31;
-/** Seeds of one round: some tests use those that follow theirs. */
-const SEEDS_PER_ROUND = 1_000;
+/** Seeds of one round: some tests use those that follow theirs, thousands of them. */
+const SEEDS_PER_ROUND = 100_000;
 
 function print(line: string): void {
   process.stdout.write(`${line}\n`);

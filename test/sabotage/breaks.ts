@@ -1,5 +1,6 @@
 /** All deliberate breaks, in the order in which they run. @module */
 import { DISK_THREAD_BREAKS } from './breaks/disk-thread.ts';
+import { ENGINE_SIMULATION_BREAKS } from './breaks/engine-simulation.ts';
 import { ENGINE_BREAKS } from './breaks/engine.ts';
 import { FAULTS_BREAKS } from './breaks/faults.ts';
 import { FULL_DISK_BREAKS } from './breaks/full-disks.ts';
@@ -28,4 +29,5 @@ export const BREAKS: readonly Break[] = [
   ...TOOL_BREAKS,
   ...TESTING_BREAKS,
   ...WINDOW_BREAKS,
+  ...ENGINE_SIMULATION_BREAKS,
 ];

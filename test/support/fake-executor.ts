@@ -24,6 +24,7 @@ export class FakeExecutor implements ReceiverExecutorHandle {
   readonly exited: Promise<Error>;
   graph: readonly NodeDescription[] = GRAPH;
   truncationFailure: Error | undefined;
+  openFailure: Error | undefined;
   isClosed = false;
   isTerminated = false;
   lastAnnouncementSeq = 0;
@@ -50,7 +51,11 @@ export class FakeExecutor implements ReceiverExecutorHandle {
 
   readonly api: ReceiverExecutorApi = {
     load: () => this.#answer(() => ({ nodes: this.graph, graphHash: 'g' })),
-    open: (callbacks) => this.#answer(() => void (this.#callbacks = callbacks)),
+    open: (callbacks) =>
+      this.#answer(() => {
+        if (this.openFailure !== undefined) throw this.openFailure;
+        this.#callbacks = callbacks;
+      }),
     startReceiver: (life) => this.#answer(() => void this.lives.push(life)),
     stopReceivers: () => this.#answer(() => ({ lastAnnouncementSeq: this.lastAnnouncementSeq })),
     hold: (isHeld) => this.#answer(() => void this.holds.push(isHeld)),

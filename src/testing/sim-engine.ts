@@ -1,0 +1,277 @@
+/** One start of the real engine as one simulated process: driver, receiver executors and task
+ * executors on one thread, over a simulated disk and a scheduler that decides what happens next.
+ *
+ *     recovering ─► running ─► ended          with or without a failure
+ *         └───────────┴──────► killed         by the world; nothing of it happens any more
+ *
+ * Not simulated: the lock of the directory, the bundling of a pipeline, sockets, and files of sinks
+ * and sources, which open their own. @module */
+import { BlockArena } from '../blocks/block-arena.ts';
+import type { ArenaHandle } from '../blocks/block-arena.ts';
+import { present } from '../core/assert.ts';
+import { toError } from '../core/errors.ts';
+import { EventBus } from '../core/events.ts';
+import type { EngineEvent } from '../core/events.ts';
+import type { ResolvedOptions } from '../core/options.ts';
+import { Engine } from '../driver/engine.ts';
+import { openLockedHome } from '../driver/home-directory.ts';
+import type { Home } from '../driver/home-directory.ts';
+import type { HomeLock } from '../driver/home-lock.ts';
+import { acceptCheckpoint } from '../driver/restart-rules.ts';
+import { describeGraph } from '../dstream/graph.ts';
+import type { GraphNode } from '../dstream/graph.ts';
+import type { LoadedPipeline } from '../dstream/load-pipeline.ts';
+import { buildGraph } from '../dstream/pipeline.ts';
+import type { PipelineDefinition } from '../dstream/pipeline.ts';
+import type { Sink } from '../dstream/sink.ts';
+import { msgpackCodec } from '../serde/msgpack-codec.ts';
+import { slowDisk } from './sim-disk-calls.ts';
+import type { SimDisk } from './sim-disk.ts';
+import { SimReceiverExecutor } from './sim-receiver-executors.ts';
+import type { SimExecutorHost } from './sim-receiver-executors.ts';
+import { Lane, SimThread } from './sim-scheduler.ts';
+import type { SimScheduler } from './sim-scheduler.ts';
+import { SimSink } from './sim-sink.ts';
+import type { SimDatabase } from './sim-sink.ts';
+import { SimTaskExecutors } from './sim-task-executors.ts';
+import { SimWaits } from './sim-waits.ts';
+
+export const SIM_HOME = '/home-of-the-simulation';
+
+/** What outlives a process. */
+export interface SimMachine {
+  readonly scheduler: SimScheduler;
+  readonly disk: SimDisk;
+  readonly database: SimDatabase;
+  /** Names that nothing else has, from the seed. */
+  readonly newId: () => string;
+  /** Empty memory; of one process at a time. */
+  readonly memoryOf: (bytes: number) => SharedArrayBuffer;
+}
+
+export interface SimProgram {
+  readonly definition: PipelineDefinition;
+  readonly options: ResolvedOptions;
+  /** Of the wall clock at time 0 of the simulation: it may jump between runs. */
+  readonly epochMs: number;
+  readonly arena: { readonly extentBytes: number; readonly extents: number };
+  /** How often a task executor dies of a task. */
+  readonly taskDeathShare: number;
+  /** How often another disk is preferred to the driver's, and to the receivers' ones. */
+  readonly slowness: { readonly driver: number; readonly receivers: number };
+  /** The longest that a call of the database takes. */
+  readonly sinkDelayMs: number;
+  readonly onEvent: (event: EngineEvent) => void;
+  readonly onAnnounced: SimExecutorHost['onAnnounced'];
+}
+
+export class SimEngine {
+  readonly process: SimThread;
+  readonly #machine: SimMachine;
+  readonly #program: SimProgram;
+  readonly #disk;
+  readonly #waits: SimWaits;
+  readonly #executors: SimReceiverExecutor[] = [];
+  readonly #driverDisk: Lane;
+  /** Of all threads: what it does must not depend on who built it. */
+  readonly #pipeline: LoadedPipeline;
+  #engine: Engine | undefined;
+  #arena: BlockArena | undefined;
+  #state: 'recovering' | 'running' | 'ended' | 'killed' = 'recovering';
+  #failure: Error | undefined;
+
+  constructor(name: string, machine: SimMachine, program: SimProgram) {
+    this.process = new SimThread(name);
+    this.#machine = machine;
+    this.#program = program;
+    this.#disk = machine.disk.attach();
+    this.#waits = new SimWaits(machine.scheduler);
+    const { definition } = program;
+    this.#pipeline = { definition, graph: buildGraph(definition) };
+    this.#driverDisk = new Lane('driver disk', this.process);
+    this.#driverDisk.slowness = program.slowness.driver;
+    this.#events.subscribe(program.onEvent);
+  }
+
+  get state(): 'recovering' | 'running' | 'ended' | 'killed' {
+    return this.#state;
+  }
+
+  /** What ended it, if that was a failure. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  get arena(): BlockArena {
+    return present(this.#arena, 'the engine has no memory yet');
+  }
+
+  /** Parts of the memory that somebody holds. */
+  get usedExtents(): number {
+    const arena = this.#arena;
+    if (arena === undefined) return 0;
+    return arena.usedExtents('receivers') + arena.usedExtents('tasks');
+  }
+
+  /** Receiver executors that live. */
+  get executors(): readonly SimReceiverExecutor[] {
+    return this.#executors.filter(({ thread }) => thread.isAlive);
+  }
+
+  /** There is an engine that can be asked to stop. */
+  get isStoppable(): boolean {
+    return this.#engine !== undefined;
+  }
+
+  /** Begins; what follows is for the scheduler to decide. */
+  start(): Promise<void> {
+    return this.#machine.scheduler.do(this.process, 'the process starts', () => void this.#run());
+  }
+
+  stop(): Promise<void> {
+    const { scheduler } = this.#machine;
+    return scheduler.do(this.process, 'somebody asks the process to stop', () => {
+      void this.#engine?.stop(true, 'asked to');
+    });
+  }
+
+  /** The process dies where it stands. What it has written is with the operating system. */
+  kill(): void {
+    if (this.#state === 'killed') return;
+    this.#state = 'killed';
+    this.process.kill();
+    this.#machine.disk.kill();
+    this.#machine.scheduler.bury();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      const home = await this.#openHome();
+      const engine = this.#newEngine(home);
+      this.#engine = engine;
+      const isRunning = await engine.start();
+      if (isRunning && this.process.isAlive) this.#state = 'running';
+      await engine.finished;
+      this.#failure = engine.failure;
+    } catch (error) {
+      this.#failure = toError(error);
+    }
+    // What goes on in the step in which the process died has nobody to tell.
+    if (this.process.isAlive) this.#state = 'ended';
+  }
+
+  async #openHome(): Promise<Home> {
+    const { options } = this.#program;
+    const disk = this.#openDisk(this.#driverDisk);
+    await disk.makeDirectory(SIM_HOME);
+    return openLockedHome(
+      {
+        disk,
+        clock: this.#clockOf(this.process),
+        codec: msgpackCodec,
+        events: this.#events,
+        directory: SIM_HOME,
+        options,
+        accept: (checkpoint) => {
+          if (checkpoint === undefined) return options;
+          const graph = describeGraph(this.#pipeline.graph);
+          const warn = (message: string): void => this.#events.emit({ type: 'warning', message });
+          acceptCheckpoint(checkpoint, { directory: SIM_HOME, options, graph, warn });
+          return options;
+        },
+        onPoison: (error) => this.#engine?.fail(error),
+        onShortage: (shortage) => this.#engine?.noteDriverShortage(shortage),
+        stat: () => Promise.resolve({ magic: 0xef53, device: 1 }),
+        newId: this.#machine.newId,
+      },
+      unlocked(),
+    );
+  }
+
+  readonly #events: EventBus = new EventBus();
+
+  #newEngine(home: Home): Engine {
+    const { options } = this.#program;
+    return new Engine({
+      graph: this.#pipeline.graph,
+      module: { moduleUrl: 'sim:pipeline', codeHash: 'sim' },
+      options,
+      home,
+      disk: home.disk,
+      clock: this.#clockOf(this.process),
+      events: this.#events,
+      newId: this.#machine.newId,
+      newArena: () => this.#newArena(),
+      createSink: (node) => this.#sinkOf(node, this.process),
+      spawn: (data) => {
+        const executor = new SimReceiverExecutor(data, {
+          scheduler: this.#machine.scheduler,
+          process: this.process,
+          clockOf: (thread) => this.#clockOf(thread),
+          openDisk: (lane) => {
+            lane.slowness = this.#program.slowness.receivers;
+            return this.#openDisk(lane);
+          },
+          attachArena: (handle) => BlockArena.attach(handle, this.#waits),
+          load: () => this.#pipeline,
+          onAnnounced: this.#program.onAnnounced,
+        });
+        this.#executors.push(executor);
+        return executor;
+      },
+      spawnTasks: (arena, data, { threads }) =>
+        new SimTaskExecutors(data, {
+          scheduler: this.#machine.scheduler,
+          process: this.process,
+          arena,
+          threads,
+          openDisk: (lane) => this.#openDisk(lane),
+          load: () => this.#pipeline,
+          sinkOf: (node, thread) => this.#sinkOf(node, thread),
+          deathShare: this.#program.taskDeathShare,
+        }),
+      printLine: () => {},
+    });
+  }
+
+  #sinkOf(_node: GraphNode, thread: SimThread): Sink<unknown> {
+    const lane = new Lane(`sink of ${thread.name}`, thread);
+    const { sinkDelayMs: delayMs } = this.#program;
+    const { scheduler, database } = this.#machine;
+    return new SimSink(database, { scheduler, lane, delayMs });
+  }
+
+  #openDisk(lane: Lane) {
+    const { scheduler } = this.#machine;
+    const shown = (path: string): string => path.replace(`${SIM_HOME}/`, '');
+    return slowDisk(this.#disk, { scheduler, lane, shown });
+  }
+
+  #clockOf(thread: SimThread) {
+    return this.#machine.scheduler.clockOf(thread, this.#program.epochMs);
+  }
+
+  /** As BlockArena.create makes it, but of memory that thousands of runs can have. */
+  #newArena(): BlockArena {
+    const { extentBytes, extents } = this.#program.arena;
+    const handle: ArenaHandle = {
+      memory: this.#machine.memoryOf(extents * extentBytes),
+      table: new SharedArrayBuffer(4 * (2 + 3 * extents)),
+      extentBytes,
+      extentCount: extents,
+      receiverExtents: Math.floor((extents * 2) / 3),
+    };
+    this.#arena = BlockArena.attach(handle, this.#waits);
+    return this.#arena;
+  }
+}
+
+/** Nobody else is on this machine. */
+function unlocked(): HomeLock {
+  return {
+    directory: SIM_HOME,
+    file: { directory: SIM_HOME, path: `${SIM_HOME}/LOCK`, device: 0n, inode: 0n },
+    whyLost: () => undefined,
+    release: () => Promise.resolve(),
+  };
+}

@@ -1,0 +1,255 @@
+/** What a history of an engine is to be: drawn from its seed before anything happens.
+ * @module */
+import type { CrashStep } from '../../src/core/crash-point.ts';
+import type { ResolvedOptions } from '../../src/core/options.ts';
+import type { Random } from '../../src/core/random.ts';
+import type { PipelineDefinition } from '../../src/dstream/pipeline.ts';
+import { definePipeline } from '../../src/dstream/pipeline.ts';
+import type { CrashModel } from '../../src/testing/crash-survival.ts';
+import type { CallKind, FaultEffect } from '../../src/testing/fault-plan.ts';
+import { SIM_HOME } from '../../src/testing/sim-engine.ts';
+import type { Source, SourceKind } from './engine-sources.ts';
+
+/** What ends a run, if nothing else does before. */
+export type Ending =
+  | {
+      readonly kind: 'stop' | 'kill' | 'power cut';
+      readonly atStep: number;
+      /** Not before something is written and not yet synced. */
+      readonly isDirty: boolean;
+    }
+  | {
+      readonly kind: 'kill at' | 'power cut at';
+      readonly step: CrashStep;
+      readonly occurrence: number;
+    };
+
+export interface DiskFault {
+  readonly kind: CallKind;
+  readonly k: number;
+  readonly effect: FaultEffect;
+  readonly isSticky: boolean;
+}
+
+export interface RunPlan {
+  readonly ending: Ending;
+  readonly crashModel: CrashModel;
+  readonly fault: DiskFault | undefined;
+  /** Room beside what is used at its start; it comes back after some steps. */
+  readonly roomBytes: number | undefined;
+  /** How often, at a step, a receiver executor dies. */
+  readonly executorDeathShare: number;
+  readonly taskDeathShare: number;
+  readonly slowness: { readonly driver: number; readonly receivers: number };
+  /** The longest that a call of the database takes. */
+  readonly sinkDelayMs: number;
+  readonly clockJumpMs: number;
+  readonly options: ResolvedOptions;
+  readonly arena: { readonly extentBytes: number; readonly extents: number };
+  readonly receivers: number;
+  /** Operators of this version of the pipeline, between inputs and output. */
+  readonly extras: readonly string[];
+}
+
+export interface HistoryPlan {
+  readonly kinds: readonly SourceKind[];
+  readonly recordCount: number;
+  readonly shape: 'copy' | 'count';
+  readonly isTwice: boolean;
+  readonly troubleShare: number;
+  readonly runs: readonly RunPlan[];
+  /** The one that comes to its end. */
+  readonly last: RunPlan;
+}
+
+const STEPS: readonly CrashStep[] = [
+  'R0.before',
+  'R0.after',
+  'R1.before',
+  'R1.after',
+  'R2.before',
+  'R2.after',
+  'R3.before',
+  'R4.before',
+  'R4.after',
+  'R5.before',
+  'R5.after',
+  'R7.before',
+  'R7.after',
+  'R8.before',
+  'R8.after',
+  'R9.before',
+  'R9.after',
+  'recovery.verdict',
+  'recovery.rewrite',
+  'recovery.replay',
+  'recovery.adopt',
+];
+const FAULTY_CALLS: readonly CallKind[] = [
+  'write',
+  'write',
+  'sync',
+  'sync',
+  'syncDirectory',
+  'create',
+  'rename',
+  'read',
+  'open',
+  'any',
+];
+const PAGE = 4096;
+
+class Draw {
+  readonly random: Random;
+
+  constructor(random: Random) {
+    this.random = random;
+  }
+
+  below(count: number): number {
+    return Math.floor(this.random.next() * count);
+  }
+
+  chance(share: number): boolean {
+    return this.random.next() < share;
+  }
+
+  of<T>(values: readonly [T, ...T[]] | readonly T[]): T {
+    const value = values[this.below(values.length)];
+    if (value === undefined) throw new RangeError('nothing to choose from');
+    return value;
+  }
+}
+
+export function drawPlan(random: Random): HistoryPlan {
+  const draw = new Draw(random);
+  const kinds: SourceKind[] = [draw.of<SourceKind>(['positioned', 'ids', 'pushed'])];
+  if (draw.chance(0.4)) kinds.push(draw.of<SourceKind>(['positioned', 'ids', 'pushed']));
+  const durability = draw.chance(0.85) ? 'sync' : 'flush';
+  const batchIntervalMs = draw.of([40, 100]);
+  const common = { durability, batchIntervalMs } as const;
+  const runs: RunPlan[] = [];
+  do runs.push(drawRun(draw, common));
+  while (runs.length < 6 && draw.chance(0.4));
+  return {
+    kinds,
+    recordCount: 3 + draw.below(8),
+    shape: kinds.includes('pushed') || draw.chance(0.6) ? 'copy' : 'count',
+    isTwice: draw.chance(0.2),
+    troubleShare: draw.of([0, 0.2, 0.3]),
+    runs,
+    last: { ...drawRun(draw, common), ...QUIET, ending: NEVER },
+  };
+}
+
+const NEVER = { kind: 'stop', atStep: Infinity, isDirty: false } as const;
+const QUIET = {
+  fault: undefined,
+  roomBytes: undefined,
+} as const;
+
+function drawRun(
+  draw: Draw,
+  common: Pick<ResolvedOptions, 'durability' | 'batchIntervalMs'>,
+): RunPlan {
+  // What was only flushed may be lost with the power, and that is no more than was promised.
+  const mayLosePower = common.durability === 'sync';
+  const isFaulty = draw.chance(0.2);
+  return {
+    ending: drawEnding(draw, mayLosePower),
+    crashModel: draw.of(['journal', 'journal', 'posix', 'keep-all', 'drop-all']),
+    fault: isFaulty && mayLosePower ? drawFault(draw) : undefined,
+    roomBytes: !isFaulty && draw.chance(0.08) ? draw.below(40) * PAGE : undefined,
+    executorDeathShare: draw.chance(0.2) ? 0.006 : 0,
+    taskDeathShare: draw.chance(0.2) ? 0.2 : 0,
+    slowness: { driver: draw.of([0, 0, 0.9]), receivers: draw.of([0, 0, 0.9]) },
+    sinkDelayMs: draw.of([0, 0, 60, 300]),
+    clockJumpMs: draw.chance(0.2) ? draw.below(10_000) - 5_000 : 0,
+    options: drawOptions(draw, common),
+    arena: { extentBytes: 16 * 1024, extents: draw.of([24, 48]) },
+    receivers: 1 + draw.below(3),
+    extras: draw.chance(0.3) ? draw.of([['a'], ['b'], ['a', 'b'], ['b', 'a']]) : [],
+  };
+}
+
+function drawEnding(draw: Draw, mayLosePower: boolean): Ending {
+  const isCut = mayLosePower && draw.chance(0.6);
+  const chance = draw.random.next();
+  if (chance < 0.12) return { kind: 'stop', atStep: draw.below(400), isDirty: false };
+  if (chance < 0.4) {
+    const kind = isCut ? 'power cut at' : 'kill at';
+    return { kind, step: draw.of(STEPS), occurrence: 1 + draw.below(4) };
+  }
+  const atStep = draw.chance(0.3) ? draw.below(160) : draw.below(500);
+  return { kind: isCut ? 'power cut' : 'kill', atStep, isDirty: draw.chance(0.7) };
+}
+
+function drawFault(draw: Draw): DiskFault {
+  return {
+    kind: draw.of(FAULTY_CALLS),
+    k: 1 + draw.below(draw.of([10, 60])),
+    effect: draw.of<FaultEffect>(['EIO', 'EIO', 'ENOSPC', 'short']),
+    isSticky: draw.chance(0.2),
+  };
+}
+
+function drawOptions(
+  draw: Draw,
+  { durability, batchIntervalMs }: Pick<ResolvedOptions, 'durability' | 'batchIntervalMs'>,
+): ResolvedOptions {
+  return {
+    name: 'simulated',
+    batchIntervalMs,
+    blockIntervalMs: batchIntervalMs / draw.of([2, 4]),
+    executors: 1 + draw.below(3),
+    receiverExecutors: 1 + draw.below(2),
+    checkpointDir: SIM_HOME,
+    mirrorDir: false,
+    allowNetworkFileSystem: false,
+    durability,
+    memoryBytes: 0, // the simulation makes the arena
+    storageLevel: draw.of(['memory-and-disk', 'memory', 'disk'] as const),
+    checkpointIntervalMs: draw.of([0, batchIntervalMs, 3 * batchIntervalMs]),
+    rememberMs: 0,
+    maxTaskFailures: 20,
+    gracefulStopTimeoutMs: 60_000,
+    blockBytesMax: 4 * 1024,
+    idempotencyKeysMax: 1_000,
+    receiverSegmentBytes: draw.of([4, 6, 8]) * PAGE,
+    driverSegmentBytes: draw.of([4, 6]) * PAGE,
+    onWalFailure: 'stop',
+    quarantineDir: undefined,
+  };
+}
+
+/** The pipeline of one run. */
+export function pipelineOf(
+  { shape, isTwice }: HistoryPlan,
+  { receivers, extras }: RunPlan,
+  sources: readonly Source[],
+): PipelineDefinition {
+  return definePipeline({ name: 'simulated' }, (ssc) => {
+    const [first, ...others] = sources.map((source) =>
+      ssc.receiverStream(() => source.newReceiver(), { id: source.id, receivers }),
+    );
+    if (first === undefined) throw new Error('a pipeline needs an input');
+    let records = others.length === 0 ? first : ssc.union([first, ...others], { id: 'all' });
+    for (const id of extras) records = records.map((record) => record, { id });
+    records = records.filter((record) => !isDropped(record), { id: 'kept' });
+    if (isTwice) records.saveAsTextFiles('/out/second', undefined, { id: 'second' });
+    if (shape === 'copy') return records.saveAsTextFiles('/out/first', undefined, { id: 'first' });
+    records
+      .map((record): [string, number] => [wordOf(record), 1], { id: 'pairs' })
+      .reduceByKey((a, b) => a + b, { id: 'counts' })
+      .saveAsTextFiles('/out/first', undefined, { id: 'first' });
+  });
+}
+
+/** The filter of every pipeline. */
+export function isDropped(record: string): boolean {
+  return record.endsWith('w0');
+}
+
+export function wordOf(record: string): string {
+  return record.slice(record.indexOf(' ') + 1);
+}
