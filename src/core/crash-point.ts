@@ -5,8 +5,8 @@
  * the entry in MANIFEST that makes a receiver log of another directory known. A plan is
  * data: it arrives in `workerData` or from the harness that starts the driver, never from the
  * environment. Armed once per thread; the process dies by SIGKILL, as a power cut would do it, or
- * stands still by SIGSTOP until somebody sends it SIGCONT. A simulation, whose processes are no real
- * ones, watches the steps instead. @module */
+ * stands still by SIGSTOP until somebody sends it SIGCONT. A simulation, whose processes are not
+ * real, watches the steps instead. @module */
 
 export type CrashStep =
   | `R${0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9}.${'before' | 'after'}`
@@ -48,7 +48,7 @@ export function armCrash(plan: CrashPlan | undefined): void {
   });
 }
 
-/** Calls `watch` at every step that this thread reaches, before it goes on; `undefined`: no more. */
+/** Calls `watch` at every step that this thread reaches; `undefined`: no more. */
 export function watchSteps(watch: ((step: CrashStep) => void) | undefined): void {
   onStep = watch;
 }

@@ -1,5 +1,5 @@
 /** A database of the simulated world: commits a whole batch at once, and remembers it for ever.
- * Each call takes effect at a moment of the seed, and never after the death of the thread that made it.
+ * Each call takes effect at a moment of the seed, and never after the death of its thread.
  * @module */
 import { MillraceError, toError } from '../core/errors.ts';
 import type { PartitionWriter, Sink, SinkBatch } from '../dstream/sink.ts';

@@ -62,8 +62,8 @@ export class EngineHistory {
   #engine: SimEngine | undefined;
   /** A thread that dies before ends the start, as it should. */
   #isOpen = false;
-  #isStopping = false;
-  #hasDiedLate = false;
+  /** Threads that died as the engine stopped, so that it took no notice. */
+  #untoldDeaths = 0;
 
   constructor(seed: number) {
     const random = seededRandom(seed);
@@ -102,7 +102,7 @@ export class EngineHistory {
       for (const source of this.world.sources) source.release(1);
       await this.#runLast(last);
       // What a thread announced and died of, as the engine stopped, waits for the next start.
-      while (this.#hasDiedLate || this.scheduler.chance(0.1)) {
+      while (this.#untoldDeaths > 0 || this.scheduler.chance(0.1)) {
         this.#engine?.kill();
         await this.#runLast({ ...last, executorDeathShare: 0 });
       }
@@ -168,8 +168,7 @@ export class EngineHistory {
   #armSteps(engine: SimEngine, { ending }: RunPlan): void {
     let passed = 0;
     this.#isOpen = false;
-    this.#isStopping = false;
-    this.#hasDiedLate = false;
+    this.#untoldDeaths = 0;
     watchSteps((step: CrashStep) => {
       if (!engine.process.isAlive) return;
       if (step === 'R0.after') this.#isOpen = true;
@@ -194,7 +193,7 @@ export class EngineHistory {
     if (!this.scheduler.chance(share)) return;
     const victim = executors[this.scheduler.below(executors.length)];
     if (victim === undefined) return;
-    this.#hasDiedLate ||= this.#isStopping;
+    this.#untoldDeaths += 1;
     // What it had taken and not cut goes with it; nobody was told otherwise.
     for (const { taken } of this.world.sources) {
       for (const [record, thread] of taken) if (thread === victim.thread) taken.delete(record);
@@ -224,7 +223,7 @@ export class EngineHistory {
       this.#promiseTaken();
       const { usedExtents } = engine;
       // A thread that dies while the engine stops takes its memory with it to the end.
-      if (usedExtents > 0 && !this.#hasDiedLate)
+      if (usedExtents > 0 && this.#untoldDeaths === 0)
         throw new Error(`${usedExtents} extents are in use after the end`);
       return;
     }
@@ -275,7 +274,7 @@ export class EngineHistory {
 
   #onEvent(event: EngineEvent): void {
     this.#count(event.type);
-    if (event.type === 'engine-stopping') this.#isStopping = true;
+    if (event.type === 'executor-died') this.#untoldDeaths -= 1;
     if (event.type === 'engine-recovered') {
       this.#count('adopted', event.adopted);
       this.#count('dropped', event.dropped);
