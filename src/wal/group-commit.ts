@@ -300,6 +300,8 @@ export class GroupCommit {
       const offsetBytes = offsets[index] as number;
       record.settle?.({ lsn: (firstLsn + index) as Lsn, segmentSeq, offsetBytes });
     }
+    // While the next group waits for its segment, this one would be told of a failure as well.
+    if (this.#inFlight === group) this.#inFlight = new Records();
   }
 }
 

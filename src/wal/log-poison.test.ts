@@ -52,6 +52,24 @@ async function write(log: WriteAheadLog, count: number): Promise<void> {
   await settle();
 }
 
+it('a roll that fails is told to those who wait for it, and to nobody who was told before', async () => {
+  const log = await open();
+  disk.failCall('rename', 1, 'EIO');
+  const rejected: unknown[] = [];
+  const hear = (reason: unknown): void => void rejected.push(reason);
+  process.on('unhandledRejection', hear);
+  try {
+    const page = Buffer.alloc(PAGE - 32, 'x');
+    const outcomes = await Promise.allSettled([1, 2, 3, 4].map(() => log.append(page)));
+    await settle();
+    const fulfilled = outcomes.map(({ status }) => status === 'fulfilled');
+    expect(fulfilled).toEqual([true, true, true, false]);
+    expect(rejected).toEqual([]); // which would end the process
+  } finally {
+    process.off('unhandledRejection', hear);
+  }
+});
+
 describe('two failures at once', () => {
   it('are one poison, and all callers hear the same', async () => {
     const log = await open();

@@ -23,6 +23,14 @@ export const LOG_EDGE_BREAKS: readonly Break[] = [
     caughtBy: unit(POISON_TEST, 'two failures at once'),
   },
   {
+    name: 'edges: a roll that fails is told to records that were told they are durable',
+    violates: 'I1',
+    file: 'src/wal/group-commit.ts',
+    find: '    if (this.#inFlight === group) this.#inFlight = new Records();\n',
+    replace: '',
+    caughtBy: unit(POISON_TEST, 'told before'),
+  },
+  {
     name: 'edges: the timer of a poisoned log goes on',
     violates: 'I1',
     file: 'src/wal/write-ahead-log.ts',
