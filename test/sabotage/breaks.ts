@@ -1,4 +1,5 @@
 /** All deliberate breaks, in the order in which they run. @module */
+import { BENCH_BREAKS } from './breaks/bench.ts';
 import { DISK_THREAD_BREAKS } from './breaks/disk-thread.ts';
 import { ENGINE_BREAKS } from './breaks/engine.ts';
 import { FAULTS_BREAKS } from './breaks/faults.ts';
@@ -24,4 +25,5 @@ export const BREAKS: readonly Break[] = [
   ...STORAGE_LEVEL_BREAKS,
   ...LOG_EDGE_BREAKS,
   ...TOOL_BREAKS,
+  ...BENCH_BREAKS,
 ];
