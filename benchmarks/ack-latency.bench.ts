@@ -4,10 +4,10 @@
  * the disk's own synced 4 KiB write above the table; every answer has two syncs behind it, of the
  * receiver log and of the driver log. Lines that were acknowledged are counted at the end.
  * @module */
+import { quantile } from '../src/cli/bench/statistics.ts';
 import { defineBenchmark } from './benchmark.ts';
 import { withEngine } from './engine-process.ts';
 import { LINES_PER_POST, freePort, runLoad } from './http-load.ts';
-import { quantile } from './statistics.ts';
 
 export const ackLatency = defineBenchmark({
   name: 'ack-latency',

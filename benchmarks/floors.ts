@@ -3,13 +3,14 @@
  * A floor is a number of one point of one benchmark. The floors were set for 2 cores; on a machine
  * that is busy or smaller the ratios still mean something, the absolute numbers do not. They are in
  * no test. @module */
+import { table } from '../src/cli/bench/text-table.ts';
 import { isAt } from './benchmark.ts';
 import type { AxisValue, Benchmark } from './benchmark.ts';
 import { emptyBatch } from './empty-batch.bench.ts';
 import type { BenchmarkResult, PointResult } from './harness.ts';
 import { memory } from './memory.bench.ts';
 import { pipelineThroughput } from './pipeline-throughput.bench.ts';
-import { numberText, table } from './report.ts';
+import { numberText } from './report.ts';
 import { startUp } from './start-up.bench.ts';
 import { testStreams } from './test-streams.bench.ts';
 import { walAppend } from './wal-append.bench.ts';

@@ -1,18 +1,19 @@
-/** Runs a benchmark: all its points once, then all again, so that what the machine does meanwhile
- * falls on all of them alike; every second round backwards. Compares within a round only.
+/** Runs a benchmark in rounds over all its points (src/cli/bench/rounds.ts), and compares within a
+ * round only.
  *
  * Owns the scratch directory of each sample. A sample that fails ends the run: a benchmark that
  * cannot count right has nothing to say about speed. @module */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { measureDiskLimit } from '../src/cli/bench/disk-limit.ts';
+import type { DiskLimit } from '../src/cli/bench/disk-limit.ts';
+import { loadAverage, readEnvironment } from '../src/cli/bench/environment.ts';
+import type { Environment } from '../src/cli/bench/environment.ts';
+import { inRound } from '../src/cli/bench/rounds.ts';
+import { spreadOf } from '../src/cli/bench/statistics.ts';
+import type { Spread } from '../src/cli/bench/statistics.ts';
 import { pointName } from './benchmark.ts';
 import type { Benchmark, Point, Sample } from './benchmark.ts';
-import { measureDiskLimit } from './disk-limit.ts';
-import type { DiskLimit } from './disk-limit.ts';
-import { loadAverage, readEnvironment } from './environment.ts';
-import type { Environment } from './environment.ts';
-import { spreadOf } from './statistics.ts';
-import type { Spread } from './statistics.ts';
 
 export interface PointResult {
   readonly point: Point;
@@ -51,17 +52,17 @@ export async function runBenchmark(
 ): Promise<BenchmarkResult> {
   const { points, repetitions, isSmoke, scratch } = options;
   mkdirSync(scratch, { recursive: true });
-  const environment = readEnvironment(scratch);
-  const disk = [measureDiskLimit(scratch, { isSmoke })];
+  const environment = await readEnvironment(scratch);
+  const disk = [await measureDiskLimit(scratch, { isSmoke })];
   const samples = new Map<string, Sample[]>(points.map((point) => [pointName(point), []]));
   for (let round = 0; round < repetitions; round += 1) {
-    for (const point of round % 2 === 0 ? points : points.toReversed()) {
+    for (const point of inRound(points, round)) {
       const name = pointName(point);
       options.onSample(`${benchmark.name} ${round + 1}/${repetitions} ${name}`);
       samples.get(name)?.push(await takeSample(benchmark, point, options));
     }
   }
-  if (!isSmoke) disk.push(measureDiskLimit(scratch, { isSmoke }));
+  if (!isSmoke) disk.push(await measureDiskLimit(scratch, { isSmoke }));
   return {
     benchmark: benchmark.name,
     question: benchmark.question,

@@ -11,7 +11,6 @@ import { withEngine } from './engine-process.ts';
 import type { EngineProcess } from './engine-process.ts';
 import { checkOutput } from './generator-check.ts';
 import { residentBytes } from './process-cost.ts';
-import { slopeOf } from './statistics.ts';
 
 const MIB = 2 ** 20;
 const SAMPLE_MS = 1_000;
@@ -63,4 +62,17 @@ function judge(sizes: readonly number[], optionBytes: number): Sample {
     overBytes: Math.max(...sizes) - optionBytes,
     riseBytes: slopeOf(half) * (half.length - 1),
   };
+}
+
+/** Slope of the straight line with the least squared distances. @param points two or more. */
+function slopeOf(points: readonly { readonly x: number; readonly y: number }[]): number {
+  const meanX = points.reduce((sum, { x }) => sum + x, 0) / points.length;
+  const meanY = points.reduce((sum, { y }) => sum + y, 0) / points.length;
+  let products = 0;
+  let squares = 0;
+  for (const { x, y } of points) {
+    products += (x - meanX) * (y - meanY);
+    squares += (x - meanX) ** 2;
+  }
+  return products / squares;
 }

@@ -1,12 +1,13 @@
 /** Benchmark results as text and as files. @module */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { diskText } from '../src/cli/bench/disk-limit.ts';
+import { environmentText } from '../src/cli/bench/environment.ts';
+import type { Spread } from '../src/cli/bench/statistics.ts';
+import { table } from '../src/cli/bench/text-table.ts';
 import { pointName } from './benchmark.ts';
 import type { Benchmark, Metric } from './benchmark.ts';
-import { diskText } from './disk-limit.ts';
-import { environmentText } from './environment.ts';
 import type { BenchmarkResult, PointResult } from './harness.ts';
-import type { Spread } from './statistics.ts';
 
 /** A table with a line per point: the median of each metric, its range, and the ratio. */
 export function resultText(benchmark: Benchmark, result: BenchmarkResult): string {
@@ -24,22 +25,6 @@ export function resultText(benchmark: Benchmark, result: BenchmarkResult): strin
 /** What a smoke run has to say. */
 export function smokeText({ benchmark, points }: BenchmarkResult): string {
   return `${benchmark}: ${points.length} of ${points.length} points work, counts are right`;
-}
-
-/** Columns as wide as they need to be, aligned at the left. */
-export function table(rows: readonly (readonly string[])[]): string[] {
-  const widths: number[] = [];
-  for (const row of rows) {
-    for (const [column, cell] of row.entries()) {
-      widths[column] = Math.max(widths[column] ?? 0, cell.length);
-    }
-  }
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('   ')
-      .trimEnd(),
-  );
 }
 
 function rowOf(benchmark: Benchmark, { point, summary, ratio }: PointResult): string[] {

@@ -6,6 +6,9 @@
  * engine's is `thread`), `pool` says whether the process's thread pool has other work. CRCs are
  * computed, as the engine does. What was appended is read back and counted. @module */
 import { join } from 'node:path';
+import { measureDiskLimit } from '../src/cli/bench/disk-limit.ts';
+import type { DiskLimit } from '../src/cli/bench/disk-limit.ts';
+import { quantile } from '../src/cli/bench/statistics.ts';
 import { systemClock } from '../src/core/clock.ts';
 import type { Lsn } from '../src/core/ids.ts';
 import { crc32 } from '../src/serde/crc32.ts';
@@ -17,9 +20,6 @@ import { defineBenchmark } from './benchmark.ts';
 import type { Conditions, Sample } from './benchmark.ts';
 import { BusyPool, openDisk } from './disk-kinds.ts';
 import type { DiskKind } from './disk-kinds.ts';
-import { measureDiskLimit } from './disk-limit.ts';
-import type { DiskLimit } from './disk-limit.ts';
-import { quantile } from './statistics.ts';
 
 const MIB = 2 ** 20;
 const HEADER_BYTES = 32;
@@ -60,7 +60,7 @@ export const walAppend = defineBenchmark({
   },
   async measure({ record, outstanding, disk: kind, pool, copies }, conditions) {
     const { directory, isSmoke } = conditions;
-    const limit = measureDiskLimit(directory, { isSmoke });
+    const limit = await measureDiskLimit(directory, { isSmoke });
     const owned = copies === 1 ? await openDisk(kind) : await openMirrored(kind, directory);
     const busyPool = new BusyPool();
     if (pool === 'busy') busyPool.start();

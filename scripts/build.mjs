@@ -1,8 +1,10 @@
-/** Compiles src/ to dist/. The new dist/ replaces the old one whole, and only when it compiled, so
+/** Compiles src/ to dist/, and puts the plot library beside the code that needs it. The new dist/ replaces the old one whole, and only when it compiled, so
  * that a build beside a running test takes no file away from it half-way.
  * @module */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
@@ -22,6 +24,7 @@ try {
   if (status !== 0) process.exitCode = 1;
   else {
     makeExecutable();
+    copyPlotLibrary();
     replaceDist();
   }
 } finally {
@@ -34,6 +37,16 @@ function makeExecutable() {
   for (const file of Object.values(bin)) {
     const built = file.replace(/^dist\//, `${next}/`);
     if (existsSync(built)) chmodSync(built, 0o755); // a missing one is publint's to report
+  }
+}
+
+/** For the page of `millrace bench`, which opens offline: read at run time, never imported. */
+function copyPlotLibrary() {
+  const require = createRequire(import.meta.url);
+  const library = dirname(require.resolve('uplot/package.json'));
+  const target = join(next, 'cli/bench/uplot');
+  for (const file of ['dist/uPlot.iife.min.js', 'dist/uPlot.min.css', 'LICENSE']) {
+    cpSync(join(library, file), join(target, file.replace('dist/', '')));
   }
 }
 

@@ -56,9 +56,9 @@ describe('formatError', () => {
   });
 
   it('ends where causes form a circle', () => {
-    const error = new Error('a');
-    error.cause = new Error('b', { cause: error });
-    expect(formatError(error, { isDebug: false })).toContain('because of Error: b');
+    const error = new Error('the first');
+    error.cause = new Error('the second', { cause: error });
+    expect(formatError(error, { isDebug: false })).toContain('because of Error: the second');
   });
 });
 

@@ -58,7 +58,8 @@ async function measure(source: ProgressSource, seconds: number): Promise<Progres
 }
 
 it('says once a second how the run is doing, with the slowest log', async () => {
-  const log = { groups: 1, bytes: 1, syncMsP50: 0.5, pendingBytes: 0, segments: 1 };
+  const sizes = { groups: 1, bytes: 1, pendingBytes: 0, segments: 1 };
+  const log = { ...sizes, syncMsP50: 0.5, syncCounts: [] };
   const executor = { recordCount: 1, blockCount: 1, inFlightBytes: 0 };
   const said = await measure(
     {

@@ -11,6 +11,8 @@ export async function runTool(io: CliIo, call: ToolCall): Promise<number> {
       return (await import('./commands/wal-repair.ts')).walRepair(io, call);
     case 'doctor':
       return (await import('./commands/doctor.ts')).doctor(io, call);
+    case 'bench-wal':
+      return (await import('./commands/bench-wal.ts')).benchWal(io, call);
     default:
       return runReader(io, call);
   }

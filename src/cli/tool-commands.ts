@@ -1,4 +1,4 @@
-/** `millrace wal …` and `millrace doctor` as commander sees them: arguments, flags, help. Runs
+/** `millrace wal …`, `doctor` and `bench` as commander sees them: arguments, flags, help. Runs
  * nothing itself. @module */
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
@@ -8,6 +8,8 @@ import type { RepairCall } from './commands/wal-repair.ts';
 import type { VerifyCall } from './commands/wal-verify.ts';
 import type { DoctorCall } from './commands/doctor.ts';
 import { MillraceError } from '../core/errors.ts';
+import { addBenchCommand } from './bench-command.ts';
+import type { BenchCall } from './bench/bench-arguments.ts';
 import type { DropRange } from './wal/drop-range.ts';
 
 /** A tool and what it was called with. */
@@ -16,7 +18,8 @@ export type ToolCall =
   | ({ readonly tool: 'verify' } & VerifyCall)
   | ({ readonly tool: 'repair' } & RepairCall)
   | ({ readonly tool: 'export' } & ExportCall)
-  | ({ readonly tool: 'doctor' } & DoctorCall);
+  | ({ readonly tool: 'doctor' } & DoctorCall)
+  | ({ readonly tool: 'bench-wal' } & BenchCall);
 
 const DIR = 'checkpoint directory, or the directory of one log';
 const JSON_SUMMARY = 'answer as JSON, in the shape that docs/wal-tools.md describes';
@@ -95,6 +98,7 @@ export function addToolCommands(program: Command, run: (call: ToolCall) => Promi
   addRepair(wal, run);
   addExport(wal, run);
   addDoctor(program, run);
+  addBenchCommand(program, (call) => run({ tool: 'bench-wal', ...call }));
 }
 
 type Run = (call: ToolCall) => Promise<void>;

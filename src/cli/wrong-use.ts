@@ -11,6 +11,7 @@ import type { PipelineOptions } from '../core/options-types.ts';
 import { bundlePipeline } from '../driver/pipeline-bundle.ts';
 import { loadPipeline } from '../dstream/load-pipeline.ts';
 import { isPipelineDefinition } from '../dstream/pipeline.ts';
+import { problemsError } from './problem-list.ts';
 import type { RunFlags } from './run-flags.ts';
 
 /** @param pipeline path; `undefined` when it is not clear which argument names it.
@@ -26,18 +27,10 @@ export async function wrongUse(
   const module = pipeline === undefined ? UNKNOWN_MODULE : await examine(pipeline);
   const given = { ...flags.options, ...directoryOf(flags) };
   problems.push(...findOptionProblems({ flags: given, module: module.options }));
-  let { cause } = module;
+  const { cause } = module;
   if (cause !== undefined) problems.push(toError(cause).message);
   if (problems.length === 1 && cause instanceof MillraceError) return cause;
-  if (!(cause instanceof Error)) cause = undefined;
-  const list = problems.map((each) => `  - ${each.replaceAll('\n', '\n    ')}`).join('\n');
-  return new MillraceError(
-    'OPTIONS_INVALID',
-    problems.length === 1
-      ? `wrong use: ${problems[0]}`
-      : `${problems.length} things are wrong:\n${list}`,
-    { ...(cause === undefined ? {} : { cause }), details: { problemCount: problems.length } },
-  );
+  return problemsError(problems, cause instanceof Error ? cause : undefined);
 }
 
 interface Examined {

@@ -4,10 +4,10 @@
  *     then:       files that the source does not have are removed, fsync of the directory
  *
  * A file is there whole or not at all, whenever the power fails. Temporary files (`.tmp`, `.part`)
- * mean nothing in any directory of the engine: they are not copied, and removed from both places. One
- * that stayed in the source would be in the way of the next file of that name, which is made in both
- * by somebody who looks for free names in one. Knows nothing of what the files hold. Two buffers of
- * 1 MiB, whatever the files' size.
+ * mean nothing in any directory of the engine: they are not copied, and removed from both places.
+ * One that stayed in the source would be in the way of the next file of that name, which is made in
+ * both by somebody who looks for free names in one. Knows nothing of what the files hold. Two
+ * buffers of 1 MiB, whatever the files' size.
  * @module */
 import { join } from 'node:path';
 import { MillraceError } from '../core/errors.ts';

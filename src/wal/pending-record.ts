@@ -20,8 +20,8 @@ export interface RecordShape {
   readonly type: RecordType;
   /** Its group is synced whatever the durability level. */
   readonly isForced: boolean;
-  /** Its bytes are a slot: header room, payload and zeros, page-aligned, written in place. Else they
-   * are the payload, which is copied, and whose CRC is computed then. */
+  /** Its bytes are a slot: header room, payload and zeros, page-aligned, written in place. Else
+   * they are the payload, which is copied, and whose CRC is computed then. */
   readonly slot: SlotContent | undefined;
 }
 
@@ -67,9 +67,9 @@ export function witnessedPeer(payload: Uint8Array): Lsn {
   return readUint64(Buffer.from(payload.buffer, payload.byteOffset, 8), 0) as Lsn;
 }
 
-/** Records in order, as columns: ten thousand small ones may wait, and an object for each, alive for
- * a group or two, is what the garbage collector would be busy with. The objects that go in and come
- * out live for a moment only, so that the compiler leaves them out. */
+/** Records in order, as columns: ten thousand small ones may wait, and an object for each, alive
+ * for a group or two, is what the garbage collector would be busy with. The objects that go in and
+ * come out live for a moment only, so that the compiler leaves them out. */
 export class Records {
   readonly #shapes: RecordShape[];
   readonly #bytes: Uint8Array[];

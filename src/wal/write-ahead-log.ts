@@ -33,6 +33,8 @@ export interface WalStats {
   readonly bytes: number;
   /** Milliseconds, over the latest 1024 syncs; with the write where one call does both. */
   readonly syncMs: LatencySummary;
+  /** Of all syncs since the log was opened, how many were in each bucket: LATENCY_BOUNDS_MS. */
+  readonly syncCounts: readonly number[];
   /** Segment files of this log, those of earlier opens and the active one included. */
   readonly segments: number;
   /** Files ready to become the next segment. 0 and a `spareFailure`: the disk is full or fails. */
@@ -191,6 +193,7 @@ export class WriteAheadLog {
       records: recordCount,
       bytes: byteCount,
       syncMs: syncMs.summary(),
+      syncCounts: syncMs.counts(),
       segments: this.#segments.count,
       spares: this.#segments.spareCount,
       ...(failure === undefined ? {} : { spareFailure: failure.message }),

@@ -108,6 +108,8 @@ export interface LogStats {
   /** Of a group's write and sync. */
   readonly syncMsP50: number;
   readonly syncMsP99: number;
+  /** All syncs so far by length; bounds: LATENCY_BOUNDS_MS of wal/latency-window.ts. */
+  readonly syncCounts: readonly number[];
   readonly pendingBytes: number;
   readonly segments: number;
 }

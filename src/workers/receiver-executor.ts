@@ -136,12 +136,13 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
     const { wal, pusher } = present(this.#opened, 'the executor is not open');
     const { recordCount, blockCount, inFlightBytes } = pusher;
     if (wal === undefined) return { recordCount, blockCount, inFlightBytes };
-    const { groups, bytes, syncMs, pendingBytes, segments } = wal.stats();
+    const { groups, bytes, syncMs, syncCounts, pendingBytes, segments } = wal.stats();
     const log = {
       groups,
       bytes,
       syncMsP50: syncMs.p50,
       syncMsP99: syncMs.p99,
+      syncCounts,
       pendingBytes,
       segments,
     };

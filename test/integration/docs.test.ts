@@ -30,7 +30,7 @@ const TSC = join(ROOT, 'node_modules/typescript/bin/tsc');
 const TSX = pathToFileURL(join(ROOT, 'node_modules/tsx/dist/loader.mjs')).href;
 /** Only what would wait for ever is cut off by it. */
 const BODY_LIMIT_MS = 100_000;
-const TOOLS = ['wal inspect', 'wal verify', 'wal repair', 'wal export', 'doctor'];
+const TOOLS = ['wal inspect', 'wal verify', 'wal repair', 'wal export', 'doctor', 'bench wal'];
 
 const documents = readDocuments();
 const blocks = documents.flatMap((document) => document.blocks);
@@ -205,6 +205,17 @@ describe('shell', () => {
     expect(counts).toEqual({ to: 4, be: 4, or: 2, not: 2 });
   });
 
+  const measuring = ofLanguage('sh').flatMap(({ text }) => {
+    return text.split('\n').filter((line) => line.startsWith('npx millrace bench '));
+  });
+  it.each(measuring)('%s works', (line) => {
+    const [, , file = ''] = / --(html|json) (\S+)/.exec(line) ?? [];
+    const { status, stderr, stdout } = shell(`${line} --smoke`);
+    expect({ status, stderr }).toMatchObject({ status: 0 });
+    expect(stdout).toContain('M records/s');
+    expect(existsSync(join(project, file))).toBe(true);
+  });
+
   it('npm commands name scripts that there are', () => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>;
@@ -221,7 +232,7 @@ describe('shell', () => {
   });
 
   it('everything else in shell blocks is known', () => {
-    const known = /^(npx millrace run |curl |npm ci( && npm (start|test))?$)/;
+    const known = /^(npx millrace (run|bench wal) |curl |npm ci( && npm (start|test))?$)/;
     for (const { place, text } of ofLanguage('sh')) {
       for (const line of text.trim().split('\n')) expect(line, place).toMatch(known);
     }
@@ -246,7 +257,7 @@ describe('flags', () => {
     expect(named.length).toBeGreaterThan(8);
     for (const { place, text, flag } of named) {
       const [, help] = [...tools].find(([tool]) => text.includes(tool.replace('wal ', ''))) ?? [];
-      const isOfTools = place.startsWith('docs/wal-tools.md');
+      const isOfTools = /^docs\/(wal-tools|performance)\.md/.test(place);
       const all = isOfTools ? [run, ...tools.values()].join('\n') : run;
       expect(help ?? all, place).toMatch(new RegExp(`^ +(-\\w, )?${flag}\\b`, 'm'));
     }

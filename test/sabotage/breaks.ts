@@ -1,4 +1,5 @@
 /** All deliberate breaks, in the order in which they run. @module */
+import { BENCH_BREAKS } from './breaks/bench.ts';
 import { DISK_THREAD_BREAKS } from './breaks/disk-thread.ts';
 import { ENGINE_SIMULATION_BREAKS } from './breaks/engine-simulation.ts';
 import { ENGINE_BREAKS } from './breaks/engine.ts';
@@ -30,4 +31,5 @@ export const BREAKS: readonly Break[] = [
   ...TESTING_BREAKS,
   ...WINDOW_BREAKS,
   ...ENGINE_SIMULATION_BREAKS,
+  ...BENCH_BREAKS,
 ];

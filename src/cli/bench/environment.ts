@@ -1,7 +1,8 @@
 /** What the numbers were measured on: shown with every table and kept with every result. Says
  * nothing by which a machine could be found: no host name, no user, no path. @module */
-import { statfsSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem, type } from 'node:os';
+import { systemClock } from '../../core/clock.ts';
+import { recogniseFileSystem } from '../../wal/file-system.ts';
 
 export interface Environment {
   readonly cpu: string;
@@ -16,30 +17,18 @@ export interface Environment {
   readonly date: string;
 }
 
-/** Numbers of statfs(2), of file systems that one meets. */
-const FILE_SYSTEMS: Readonly<Record<number, string>> = {
-  0xef53: 'ext4',
-  0x58465342: 'xfs',
-  0x9123683e: 'btrfs',
-  0x2fc12fc1: 'zfs',
-  0x01021994: 'tmpfs',
-  0x794c7630: 'overlayfs',
-  0x6969: 'nfs',
-};
-
-/** @param directory where the benchmark writes. */
-export function readEnvironment(directory: string): Environment {
+/** @param directory where is written. */
+export async function readEnvironment(directory: string): Promise<Environment> {
   const processors = cpus();
-  const number = statfsSync(directory).type;
   return {
     cpu: processors[0]?.model.trim() ?? 'unknown',
     cores: processors.length,
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     kernel: `${type()} ${/^[\d.]+/.exec(release())?.[0] ?? release()}`,
     node: process.version,
-    fileSystem: FILE_SYSTEMS[number] ?? `0x${number.toString(16)}`,
+    fileSystem: (await recogniseFileSystem(directory)).type,
     load: loadAverage(),
-    date: new Date().toISOString().slice(0, 10),
+    date: new Date(systemClock.wallMs()).toISOString().slice(0, 10),
   };
 }
 
@@ -53,5 +42,13 @@ export function environmentText(environment: Environment): string {
   return (
     `${cores} × ${cpu}, ${memoryGiB} GiB, ${kernel}, node ${node}, ${fileSystem}, ` +
     `load before ${load}, ${date}`
+  );
+}
+
+/** CPU time of everything on this machine, in milliseconds, since some moment in the past. */
+export function machineCpuMs(): number {
+  return cpus().reduce(
+    (sum, { times }) => sum + times.user + times.nice + times.sys + times.irq,
+    0,
   );
 }

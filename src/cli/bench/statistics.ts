@@ -1,4 +1,4 @@
-/** The little arithmetic that benchmarks need. Pure. @module */
+/** The little arithmetic of measuring, for `millrace bench` and benchmarks/. Pure. @module */
 
 export interface Spread {
   readonly min: number;
@@ -19,17 +19,4 @@ export function quantile(values: readonly number[], q: number): number {
   const low = sorted[Math.floor(place)] ?? Number.NaN;
   const high = sorted[Math.ceil(place)] ?? Number.NaN;
   return low + (high - low) * (place - Math.floor(place));
-}
-
-/** Slope of the straight line with the least squared distances. @param points two or more. */
-export function slopeOf(points: readonly { readonly x: number; readonly y: number }[]): number {
-  const meanX = points.reduce((sum, { x }) => sum + x, 0) / points.length;
-  const meanY = points.reduce((sum, { y }) => sum + y, 0) / points.length;
-  let products = 0;
-  let squares = 0;
-  for (const { x, y } of points) {
-    products += (x - meanX) * (y - meanY);
-    squares += (x - meanX) ** 2;
-  }
-  return products / squares;
 }

@@ -3,10 +3,11 @@
  * Two numbers: bytes per second of synced 1 MiB overwrites of a file that is there already, which
  * is how a receiver log writes; and the time of a synced 4 KiB overwrite, which is what an
  * acknowledgement cannot be faster than. Synchronous calls, O_DIRECT where the file system takes
- * it. @module */
+ * it; between two of them the event loop turns, so that a signal gets through. @module */
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { allocatePages } from '../src/core/shared-memory.ts';
+import { systemClock } from '../../core/clock.ts';
+import { allocatePages } from '../../core/shared-memory.ts';
 import { quantile } from './statistics.ts';
 
 export interface DiskLimit {
@@ -28,32 +29,74 @@ const {
   readonly O_DIRECT?: number; // only Linux has it
 };
 
-/** Takes one to two seconds, in a smoke run far less. Leaves no file. */
-export function measureDiskLimit(
-  directory: string,
-  { isSmoke }: { readonly isSmoke: boolean },
-): DiskLimit {
-  const fileBytes = (isSmoke ? 8 : 256) * MIB;
+/** Of each of the two measurements; a slow disk has done enough of either by then. */
+const LIMIT_MS = 5_000;
+
+export interface DiskProbe {
+  /** Tiny: only whether it works is of interest. */
+  readonly isSmoke: boolean;
+  /** Ends the probe between two writes. */
+  readonly signal?: AbortSignal;
+}
+
+/** Length of the file that the probe overwrites. */
+export function probeBytes({ isSmoke }: DiskProbe): number {
+  return (isSmoke ? 8 : 256) * MIB;
+}
+
+/** Takes one to two seconds, on a slow disk some more, in a smoke run far less. Leaves no file. */
+export async function measureDiskLimit(directory: string, probe: DiskProbe): Promise<DiskLimit> {
+  const fileBytes = probeBytes(probe);
   const path = join(directory, '.disk-limit');
   const buffer = new Uint8Array(allocatePages(MIB), 0, MIB).fill(0x2a);
   const { fd, mode } = openProbe(path, buffer);
+  const overwrites = { fd, bytes: buffer, fileBytes, probe };
   try {
     // The file is there before anything is timed.
-    overwrite(fd, buffer, { fileBytes, isSynced: false });
+    await repeat({ ...overwrites, count: fileBytes / MIB, isSynced: false, limitMs: Infinity });
     fs.fsyncSync(fd);
-    const startedMs = performance.now();
-    overwrite(fd, buffer, { fileBytes, isSynced: true });
-    const bytesPerSecond = fileBytes / ((performance.now() - startedMs) / 1_000);
+    const timed = { ...overwrites, isSynced: true, limitMs: LIMIT_MS };
+    const large = await repeat({ ...timed, count: fileBytes / MIB });
     const page = buffer.subarray(0, PAGE_BYTES);
-    const times = Array.from({ length: isSmoke ? 20 : 500 }, (_, index) =>
-      syncedWriteMs(fd, page, (index * PAGE_BYTES) % fileBytes),
-    );
-    const syncMsP50 = quantile(times, 0.5);
-    return { mode, bytesPerSecond, syncMsP50, syncMsP99: quantile(times, 0.99) };
+    const small = await repeat({ ...timed, bytes: page, count: probe.isSmoke ? 20 : 500 });
+    const largeMs = large.reduce((sum, each) => sum + each, 0);
+    return {
+      mode,
+      bytesPerSecond: (large.length * MIB) / (largeMs / 1_000),
+      syncMsP50: quantile(small, 0.5),
+      syncMsP99: quantile(small, 0.99),
+    };
   } finally {
     fs.closeSync(fd);
     fs.rmSync(path);
   }
+}
+
+interface Writes {
+  readonly fd: number;
+  readonly bytes: Uint8Array;
+  readonly fileBytes: number;
+  readonly probe: DiskProbe;
+  readonly count: number;
+  readonly isSynced: boolean;
+  readonly limitMs: number;
+}
+
+/** @returns how long each write took, with its sync. */
+async function repeat(writes: Writes): Promise<number[]> {
+  const { fd, bytes, fileBytes, count, isSynced, limitMs } = writes;
+  const times: number[] = [];
+  const startedMs = systemClock.monotonicMs();
+  while (times.length < count) {
+    const beforeMs = systemClock.monotonicMs();
+    if (beforeMs - startedMs > limitMs) break;
+    writeWhole(fd, bytes, (times.length * bytes.byteLength) % fileBytes);
+    if (isSynced) fs.fdatasyncSync(fd);
+    times.push(systemClock.monotonicMs() - beforeMs);
+    await new Promise((resolve) => setImmediate(resolve));
+    writes.probe.signal?.throwIfAborted();
+  }
+  return times;
 }
 
 /** Some file systems refuse O_DIRECT when opening, others when writing. */
@@ -73,24 +116,6 @@ function openProbe(path: string, page: Uint8Array): { fd: number; mode: DiskLimi
     }
   }
   return { fd: fs.openSync(path, O_RDWR | O_CREAT), mode: 'buffered' };
-}
-
-function overwrite(
-  fd: number,
-  buffer: Uint8Array,
-  { fileBytes, isSynced }: { readonly fileBytes: number; readonly isSynced: boolean },
-): void {
-  for (let at = 0; at < fileBytes; at += buffer.byteLength) {
-    writeWhole(fd, buffer, at);
-    if (isSynced) fs.fdatasyncSync(fd);
-  }
-}
-
-function syncedWriteMs(fd: number, page: Uint8Array, at: number): number {
-  const startedMs = performance.now();
-  writeWhole(fd, page, at);
-  fs.fdatasyncSync(fd);
-  return performance.now() - startedMs;
 }
 
 function writeWhole(fd: number, bytes: Uint8Array, at: number): void {

@@ -1,0 +1,173 @@
+/** What `millrace bench wal` was called with, checked: all problems are told at once. Looks at no
+ * disk. @module */
+import { parseDuration } from '../../core/duration.ts';
+import { toError } from '../../core/errors.ts';
+import type { DurabilityLevel } from '../../blocks/block-ref.ts';
+import { problemsError } from '../problem-list.ts';
+import { BENCH_DEFAULTS, SMOKE_DEFAULTS } from './bench-defaults.ts';
+import type { BenchDefaults } from './bench-defaults.ts';
+import { BATCH_INTERVAL_MS_MAX, batchIntervalOf, cellsOf } from './cell.ts';
+import type { Cell, Grid } from './cell.ts';
+import { planRun } from './run-plan.ts';
+import type { RunPlan } from './run-plan.ts';
+
+/** As commander hands it over: text by attribute name. */
+export interface BenchCall {
+  readonly operands: readonly string[];
+  readonly given: Readonly<Record<string, unknown>>;
+}
+
+export interface BenchArguments {
+  /** As given. */
+  readonly directory: string;
+  readonly cells: readonly Cell[];
+  readonly batchIntervalMs: number;
+  readonly plan: RunPlan;
+  /** `-`: standard output. */
+  readonly json: string | undefined;
+  readonly html: string | undefined;
+}
+
+const LEVELS: readonly DurabilityLevel[] = ['off', 'flush', 'sync'];
+/** Of one run. */
+const CELLS_MAX = 200;
+
+/** @throws {MillraceError} OPTIONS_INVALID with all that is wrong. */
+export function readBenchArguments({ operands, given }: BenchCall): BenchArguments {
+  const problems: string[] = operandProblems(operands);
+  const isSmoke = given['smoke'] === true;
+  const reader = new ArgumentReader(given, isSmoke ? SMOKE_DEFAULTS : BENCH_DEFAULTS, problems);
+  const grid = readGrid(reader);
+  const seconds = reader.number('seconds', '--seconds', { min: 0.1, max: 600 });
+  const repetitions = reader.whole('repetitions', '--repetitions', { min: 1, max: 100 });
+  const budgetMs = reader.budget();
+  const cells = cellsOf(grid);
+  if (cells.length > CELLS_MAX) {
+    problems.push(`${cells.length} cells are too many (${CELLS_MAX}): give fewer values`);
+  }
+  const batchIntervalMs = batchIntervalOf(grid.blockIntervalsMs) ?? BATCH_INTERVAL_MS_MAX;
+  const json = reader.text('json');
+  const html = reader.text('html');
+  if (html === '-') problems.push('--html needs the name of a file');
+  if (html !== undefined && html === json) problems.push('--json and --html name the same file');
+  if (budgetMs !== undefined && given['seconds'] !== undefined) {
+    problems.push('--budget and --seconds exclude each other: the budget chooses the seconds');
+  }
+  if (problems.length > 0) throw problemsError(problems);
+  const wanted = { isSmoke, seconds, repetitions, budgetMs };
+  const plan = planRun(cells, wanted);
+  if (typeof plan === 'string') throw problemsError([plan]);
+  const [directory = '.'] = operands;
+  return { directory, cells, batchIntervalMs, plan, json, html };
+}
+
+function operandProblems(operands: readonly string[]): string[] {
+  const unknown = operands.filter((operand) => operand.startsWith('-'));
+  const places = operands.filter((operand) => !operand.startsWith('-'));
+  const problems = unknown.map((flag) => `there is no flag ${flag}; see millrace bench wal --help`);
+  // A value of an unknown flag looks like one more operand.
+  if (unknown.length === 0 && places.length > 1) {
+    problems.push(`only one DIR can be measured, and ${places.slice(1).join(' ')} is given too`);
+  }
+  return problems;
+}
+
+function readGrid(reader: ArgumentReader): Grid {
+  const grid = {
+    wal: reader.list('wal', '--wal', (each) => LEVELS.find((level) => level === each)),
+    receivers: reader.list('receivers', '--receivers', (each) => wholeIn(each, 1, 64)),
+    blockIntervalsMs: reader.list('blockIntervals', '--block-intervals', (each) =>
+      durationIn(each, 5, BATCH_INTERVAL_MS_MAX),
+    ),
+    recordBytes: reader.list('recordBytes', '--record-bytes', (each) => wholeIn(each, 2, 65_536)),
+  };
+  if (batchIntervalOf(grid.blockIntervalsMs) === undefined) {
+    reader.problems.push(
+      '--block-intervals have no common multiple of 2s or less, which the batch interval of all ' +
+        'cells has to be: measure them in runs of their own',
+    );
+  }
+  return grid;
+}
+
+interface Range {
+  readonly min: number;
+  readonly max: number;
+}
+
+const VALUES: Readonly<Record<string, string>> = {
+  '--wal': 'off, flush or sync',
+  '--receivers': '1 to 64',
+  '--block-intervals': '5ms to 2s',
+  '--record-bytes': '2 to 65536',
+};
+
+/** Reads text values, and notes what is wrong with them; what is wrong reads as nothing. */
+class ArgumentReader {
+  readonly problems: string[];
+  readonly #given: BenchCall['given'];
+  readonly #defaults: BenchDefaults;
+
+  constructor(given: BenchCall['given'], defaults: BenchDefaults, problems: string[]) {
+    this.#given = given;
+    this.#defaults = defaults;
+    this.problems = problems;
+  }
+
+  text(name: string): string | undefined {
+    const value = this.#given[name];
+    return typeof value === 'string' ? value : undefined;
+  }
+
+  /** Values between commas, each once. */
+  list<T>(name: keyof BenchDefaults, flag: string, read: (each: string) => T | undefined): T[] {
+    const found = new Set<T>();
+    for (const each of (this.text(name) ?? this.#defaults[name]).split(',')) {
+      const value = read(each.trim());
+      if (value !== undefined) found.add(value);
+      else this.problems.push(`${flag}: '${each.trim()}' is not ${VALUES[flag] ?? 'a value'}`);
+    }
+    return [...found];
+  }
+
+  number(name: keyof BenchDefaults, flag: string, { min, max }: Range): number {
+    const given = this.text(name) ?? this.#defaults[name];
+    const value = given.trim() === '' ? Number.NaN : Number(given);
+    if (value >= min && value <= max) return value;
+    this.problems.push(`${flag} is '${given}' and must be ${min} to ${max}`);
+    return min;
+  }
+
+  whole(name: keyof BenchDefaults, flag: string, { min, max }: Range): number {
+    const given = this.text(name) ?? this.#defaults[name];
+    const value = wholeIn(given, min, max);
+    if (value !== undefined) return value;
+    this.problems.push(`${flag} is '${given}' and must be a whole number, ${min} to ${max}`);
+    return min;
+  }
+
+  budget(): number | undefined {
+    const given = this.text('budget');
+    if (given === undefined) return undefined;
+    try {
+      return parseDuration(given);
+    } catch (error) {
+      this.problems.push(`--budget: ${toError(error).message}`);
+      return undefined;
+    }
+  }
+}
+
+function wholeIn(text: string, min: number, max: number): number | undefined {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  return value >= min && value <= max ? value : undefined;
+}
+
+function durationIn(text: string, minMs: number, maxMs: number): number | undefined {
+  try {
+    const ms = parseDuration(/^\d+$/.test(text) ? Number(text) : text);
+    return ms >= minMs && ms <= maxMs ? ms : undefined;
+  } catch {
+    return undefined;
+  }
+}
