@@ -52,7 +52,7 @@ async function write(log: WriteAheadLog, count: number): Promise<void> {
   await settle();
 }
 
-it('a roll that fails is told to those who wait for it, and to nobody who was told before', async () => {
+it('a roll that fails is told to who waits for it, and to nobody who was told before', async () => {
   const log = await open();
   disk.failCall('rename', 1, 'EIO');
   const rejected: unknown[] = [];
