@@ -228,7 +228,7 @@ export class EngineHistory {
       return;
     }
     const isMeant = run.fault !== undefined || run.roomBytes !== undefined;
-    const code = failure instanceof MillraceError ? failure.code : undefined;
+    const code = codeOf(failure);
     if (isMeant && code !== undefined && DISK_CODES.has(code)) return;
     if (run.ending.kind === 'stop' && code === 'CONTEXT_STATE') return; // as it started
     throw new Error('the run failed', { cause: failure });
@@ -387,6 +387,14 @@ export class EngineHistory {
       if (is !== should) throw new Error(`${word} was counted ${is} times, not ${should} (I1, I2)`);
     }
   }
+}
+
+/** Of what a task met on the disk in each of its tries, where that is what failed. */
+function codeOf(failure: Error): string | undefined {
+  if (!(failure instanceof MillraceError)) return undefined;
+  return failure.code === 'TASK_FAILED' && failure.cause instanceof MillraceError
+    ? failure.cause.code
+    : failure.code;
 }
 
 const memories = new Map<number, SharedArrayBuffer>();
