@@ -9,6 +9,7 @@ import type { Graph, GraphNode } from '../dstream/graph.ts';
 import { inputOptions } from '../dstream/input-options.ts';
 import type { FileGrowth } from '../sources/file-growth.ts';
 import { listCandidates, selectNewFiles } from '../sources/text-files.ts';
+import { blocksOf } from './tracker-state.ts';
 import type { InputShare, TrackerState } from './tracker-state.ts';
 
 /** A task is worth its dispatch from about this much on. */
@@ -125,9 +126,6 @@ export function groupBlocks(blocks: readonly BlockInfo[], groupsMax: number): nu
 /** Records in a share, as far as the driver knows (files count when they are read). */
 export function shareRecordCount(inputs: readonly InputShare[]): number {
   let records = 0;
-  for (const input of inputs) {
-    if (input.kind !== 'blocks') continue;
-    for (const block of input.blocks) records += block.recordCount;
-  }
+  for (const { recordCount } of blocksOf({ inputs })) records += recordCount;
   return records;
 }

@@ -6,6 +6,7 @@
  * @module */
 import type { BlockInfo } from '../blocks/block-ref.ts';
 import type { Lsn } from '../core/ids.ts';
+import { blocksOf } from './tracker-state.ts';
 import type { TrackedBatch, TrackerState } from './tracker-state.ts';
 
 /** The latest batch time up to which every allocated batch is done. */
@@ -73,15 +74,12 @@ export function neededLogs(state: TrackerState): Set<string> {
 export function* blocksToRun(state: TrackerState): Generator<BlockInfo> {
   for (const queue of state.queues.values()) yield* queue;
   for (const { share, isDone } of state.batches.values()) {
-    if (isDone) continue;
-    for (const input of share.inputs) if (input.kind === 'blocks') yield* input.blocks;
+    if (!isDone) yield* blocksOf(share);
   }
 }
 
 /** Blocks that may have to be read again: queued, or in a batch that is not cleaned. */
 function* neededBlocks(state: TrackerState): Generator<BlockInfo> {
   for (const queue of state.queues.values()) yield* queue;
-  for (const { share } of state.batches.values()) {
-    for (const input of share.inputs) if (input.kind === 'blocks') yield* input.blocks;
-  }
+  for (const { share } of state.batches.values()) yield* blocksOf(share);
 }

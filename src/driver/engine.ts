@@ -15,6 +15,7 @@ import type { BatchTimeMs, StreamId } from '../core/ids.ts';
 import type { Shortage } from '../wal/shortage.ts';
 import { inputOptions } from '../dstream/input-options.ts';
 import type { ReceiverExecutorStats } from '../workers/protocol.ts';
+import { shareRecordCount } from './batch-shares.ts';
 import type { Checkpointer } from './checkpointer.ts';
 import { blocksToRun } from './cleaning.ts';
 import { buildParts } from './engine-parts.ts';
@@ -263,10 +264,7 @@ export class Engine {
   #onCompleted(batch: TrackedBatch): void {
     const { remembered, checkpointer } = this.#parts;
     this.#batchCount += 1;
-    for (const input of batch.share.inputs) {
-      if (input.kind !== 'blocks') continue;
-      for (const block of input.blocks) this.#recordCount += block.recordCount;
-    }
+    this.#recordCount += shareRecordCount(batch.share.inputs);
     remembered.done(batch.share);
     if (checkpointer === undefined) this.#forgetAtOnce(batch);
     else checkpointer.request();

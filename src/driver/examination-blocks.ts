@@ -8,7 +8,7 @@ import type { BlockInfo, LogPosition } from '../blocks/block-ref.ts';
 import type { Lsn } from '../core/ids.ts';
 import type { ScannedRecord } from '../wal/scanned-record.ts';
 import { batchesToRead } from './cleaning.ts';
-import { mapAt } from './tracker-state.ts';
+import { blocksOf, mapAt } from './tracker-state.ts';
 import type { TrackerState } from './tracker-state.ts';
 
 /** A block that is in a log. */
@@ -66,10 +66,7 @@ export class KnownBlocks {
     for (const queue of state.queues.values()) this.#addAll(queue, true);
     const isToRead = batchesToRead(state, reachMs);
     for (const batch of state.batches.values()) {
-      const isNeeded = isToRead(batch);
-      for (const input of batch.share.inputs) {
-        if (input.kind === 'blocks') this.#addAll(input.blocks, isNeeded);
-      }
+      this.#addAll(blocksOf(batch.share), isToRead(batch));
     }
   }
 
@@ -83,7 +80,7 @@ export class KnownBlocks {
     return [...this.#logs.keys()];
   }
 
-  #addAll(blocks: readonly BlockInfo[], isNeeded: boolean): void {
+  #addAll(blocks: Iterable<BlockInfo>, isNeeded: boolean): void {
     for (const block of blocks) {
       const { position } = block; // none with the log off
       if (position === undefined || this.#isGivenUp(position)) continue;

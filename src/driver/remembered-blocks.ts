@@ -4,8 +4,8 @@
  * leave memory before all others: windows read what was kept of them in shuffle pieces
  * (batch-history.ts), and read blocks only where there is nothing to keep. One writer: the driver.
  * @module */
-import type { BlockInfo } from '../blocks/block-ref.ts';
 import type { BlockMemory } from './block-memory.ts';
+import { blocksOf } from './tracker-state.ts';
 import type { BatchShare } from './tracker-state.ts';
 
 export class RememberedBlocks {
@@ -30,8 +30,4 @@ export class RememberedBlocks {
     const left = this.#shares.splice(0, kept === -1 ? this.#shares.length : kept);
     for (const each of left) for (const block of blocksOf(each)) this.#memory.free(block);
   }
-}
-
-function* blocksOf({ inputs }: BatchShare): Generator<BlockInfo> {
-  for (const input of inputs) if (input.kind === 'blocks') yield* input.blocks;
 }

@@ -199,6 +199,11 @@ function forget(state: TrackerState, throughMs: BatchTimeMs): void {
   for (const time of state.batches.keys()) if (time <= throughMs) state.batches.delete(time);
 }
 
+/** All blocks of a share, in the order of its inputs. */
+export function* blocksOf({ inputs }: Pick<BatchShare, 'inputs'>): Generator<BlockInfo> {
+  for (const input of inputs) if (input.kind === 'blocks') yield* input.blocks;
+}
+
 /** The value at `key`, made first when there is none. */
 export function mapAt<K, V>(map: Map<K, V>, key: K, make: () => V): V {
   let value = map.get(key);

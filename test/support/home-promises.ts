@@ -6,6 +6,7 @@ import type { BlockInfo } from '../../src/blocks/block-ref.ts';
 import { blockKey } from '../../src/core/ids.ts';
 import type { BatchTimeMs, Lsn } from '../../src/core/ids.ts';
 import { lowestNeededLsns } from '../../src/driver/cleaning.ts';
+import { blocksOf } from '../../src/driver/tracker-state.ts';
 import type { TrackerState } from '../../src/driver/tracker-state.ts';
 import { LINES, shareOf } from './block-samples.ts';
 import { RECEIVER_LOG } from './home-history.ts';
@@ -54,7 +55,7 @@ export class HomePromises {
   /** Holds a new start against all that was promised. @throws when something is broken. */
   async check(run: HomeRun): Promise<void> {
     const { state } = run.tracker;
-    const found = blocksOf(state);
+    const found = allBlocks(state);
     for (const [timeMs, keys] of this.#shares) {
       if (timeMs <= Math.max(this.#cleanedMs, state.cleanedThroughMs)) continue;
       const share = shareOfBatch(state, timeMs);
@@ -113,18 +114,15 @@ async function forget(run: HomeRun, driverLsn: Lsn): Promise<void> {
   await run.home.recovered.driverLog.truncateBefore(driverLsn);
 }
 
-function blocksOf(state: TrackerState): Map<string, BlockInfo> {
+function allBlocks(state: TrackerState): Map<string, BlockInfo> {
   const found = new Map<string, BlockInfo>();
   const add = (block: BlockInfo): void => void found.set(blockKey(block.blockId), block);
   for (const queue of state.queues.values()) queue.forEach(add);
-  for (const { share } of state.batches.values()) {
-    for (const input of share.inputs) if (input.kind === 'blocks') input.blocks.forEach(add);
-  }
+  for (const { share } of state.batches.values()) for (const block of blocksOf(share)) add(block);
   return found;
 }
 
 function shareOfBatch(state: TrackerState, timeMs: number): readonly string[] {
   const inputs = state.batches.get(timeMs as BatchTimeMs)?.share.inputs ?? [];
-  const blocks = inputs.flatMap((input) => (input.kind === 'blocks' ? input.blocks : []));
-  return blocks.map(({ blockId }) => blockKey(blockId));
+  return [...blocksOf({ inputs })].map(({ blockId }) => blockKey(blockId));
 }

@@ -12,6 +12,7 @@ import { resolveOptions } from '../../src/core/options.ts';
 import type { Random } from '../../src/core/random.ts';
 import { openLockedHome } from '../../src/driver/home-directory.ts';
 import type { Home } from '../../src/driver/home-directory.ts';
+import { blocksOf } from '../../src/driver/tracker-state.ts';
 import type { TrackerState } from '../../src/driver/tracker-state.ts';
 import { msgpackCodec } from '../../src/serde/msgpack-codec.ts';
 import { LINES, shareOf } from './block-samples.ts';
@@ -180,7 +181,7 @@ export class TwoCopies {
     const held = new Map<string, BlockInfo>();
     for (const block of state.queues.get(LINES) ?? []) held.set(keyOf(block), block);
     for (const [timeMs, { share }] of state.batches) {
-      const blocks = share.inputs.flatMap((input) => (input.kind === 'blocks' ? input.blocks : []));
+      const blocks = [...blocksOf(share)];
       for (const block of blocks) held.set(keyOf(block), block);
       const before = this.#batches.get(timeMs);
       if (before !== undefined) expect(blocks.map(keyOf)).toEqual(before);

@@ -95,8 +95,8 @@ export const ENGINE_SIMULATION_BREAKS: readonly Break[] = [
     name: 'queued blocks do not keep their segments',
     violates: 'R9, I8',
     file: 'src/driver/cleaning.ts',
-    find: '  for (const queue of state.queues.values()) yield* queue;\n  for (const { share } of state.batches.values()) {\n',
-    replace: '  for (const { share } of state.batches.values()) {\n',
+    find: '  for (const queue of state.queues.values()) yield* queue;\n  for (const { share } of state.batches.values()) yield',
+    replace: '  for (const { share } of state.batches.values()) yield',
   }),
   broken({
     name: 'incarnations come again after a restart',

@@ -199,9 +199,9 @@ export const ENGINE_BREAKS: readonly Break[] = [
     name: 'segments are recycled without R8',
     violates: 'R9, I8',
     file: 'src/driver/cleaning.ts',
-    find: '  for (const { share } of state.batches.values()) {\n',
+    find: '  for (const { share } of state.batches.values()) yield* blocksOf(share);\n',
     replace:
-      '  for (const { share, isDone } of state.batches.values()) {\n    if (isDone) continue;\n',
+      '  for (const { share, isDone } of state.batches.values()) {\n    if (!isDone) yield* blocksOf(share);\n  }\n',
     caughtBy: unit('src/driver/cleaning.test.ts'),
   },
   {

@@ -76,9 +76,9 @@ export const STORAGE_LEVEL_BREAKS: readonly Break[] = [
     name: 'a segment is recycled while a block that left memory waits in it',
     violates: 'R9, I8',
     file: 'src/driver/cleaning.ts',
-    find: '  for (const { share } of state.batches.values()) {\n    for (const input',
+    find: '  for (const { share } of state.batches.values()) yield* blocksOf(share);\n',
     replace:
-      '  for (const { share, isDone } of state.batches.values()) {\n    if (!isDone) continue;\n    for (const input',
+      '  for (const { share, isDone } of state.batches.values()) {\n    if (isDone) yield* blocksOf(share);\n  }\n',
     caughtBy: {
       project: 'integration',
       file: 'test/integration/storage-levels.test.ts',

@@ -93,8 +93,8 @@ export const WINDOW_BREAKS: readonly Break[] = [
     name: 'a block that only a window needs may be lost from its log',
     violates: 'I11',
     file: 'src/driver/examination-blocks.ts',
-    find: 'const isNeeded = isToRead(batch);',
-    replace: 'const isNeeded = isToRead(batch) && !batch.isDone;',
+    find: 'this.#addAll(blocksOf(batch.share), isToRead(batch));',
+    replace: 'this.#addAll(blocksOf(batch.share), isToRead(batch) && !batch.isDone);',
     caughtBy: unit('src/driver/examination-blocks.test.ts', 'when a window looks at them'),
   },
   {
