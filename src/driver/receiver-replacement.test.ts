@@ -1,7 +1,8 @@
 /** Threads that die around a start, and while the disk is full: when they are replaced, and when
  * the start fails. What becomes of their blocks: receiver-tracker.test.ts. @module */
 import { beforeEach, expect, it } from 'vitest';
-import { GRAPH, FakeExecutor } from '../../test/support/fake-executor.ts';
+import { fakeExecutors } from '../../test/support/fake-executor.ts';
+import type { FakeExecutor } from '../../test/support/fake-executor.ts';
 import { LINES } from '../../test/support/block-samples.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { settle } from '../../test/support/receiver-side.ts';
@@ -46,23 +47,10 @@ beforeEach(() => {
   receivers = new ReceiverTracker({
     epoch: 3,
     executors: [[{ streamId: LINES, receiverIndex: 0, receiverCount: 1 }]],
-    spawn: (data) => {
-      const executor = new FakeExecutor(data);
+    ...fakeExecutors(arena, (executor) => {
       executors.push(executor);
       onSpawn(executor);
-      return executor;
-    },
-    executorData: (executorIndex, arenaOwner) => ({
-      executorIndex,
-      arenaOwner,
-      arena: arena.handle,
-      pipeline: { moduleUrl: '', codeHash: '' },
-      blockIntervalMs: 200,
-      blockBytesMax: 1_000,
-      durability: 'sync',
-      driverDurableLsn: new SharedArrayBuffer(8),
     }),
-    graph: GRAPH,
     tracker,
     claims: new SourceIdClaims({ isCurrent: () => true, clock, known: () => undefined }),
     arena,

@@ -2,7 +2,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { LINES, blockOf, queued, sourceId } from '../../test/support/block-samples.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
-import { FakeExecutor, GRAPH } from '../../test/support/fake-executor.ts';
+import { fakeExecutors } from '../../test/support/fake-executor.ts';
+import type { FakeExecutor } from '../../test/support/fake-executor.ts';
 import { settle } from '../../test/support/receiver-side.ts';
 import { BlockArena } from '../blocks/block-arena.ts';
 import type { BlockInfo } from '../blocks/block-ref.ts';
@@ -90,23 +91,10 @@ function setUp(places: ReceiverPlace[][]): void {
   receivers = new ReceiverTracker({
     epoch: EPOCH,
     executors: places,
-    spawn: (data) => {
-      const executor = new FakeExecutor(data);
+    ...fakeExecutors(arena, (executor) => {
       executors.push(executor);
       onSpawn(executor);
-      return executor;
-    },
-    executorData: (executorIndex, arenaOwner) => ({
-      executorIndex,
-      arenaOwner,
-      arena: arena.handle,
-      pipeline: { moduleUrl: '', codeHash: '' },
-      blockIntervalMs: 200,
-      blockBytesMax: 1_000,
-      durability: 'sync',
-      driverDurableLsn: new SharedArrayBuffer(8),
     }),
-    graph: GRAPH,
     tracker: blocks,
     claims,
     arena,

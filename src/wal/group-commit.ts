@@ -169,7 +169,6 @@ export class GroupCommit {
     } catch (thrown) {
       this.poison(toError(thrown));
     }
-    this.#inFlight = new Records();
     this.#isBusy = false;
     for (const wake of this.#idleWaiters.splice(0)) wake();
   }

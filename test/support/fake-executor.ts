@@ -1,6 +1,8 @@
 /** A receiver executor without a thread: the test speaks for it. @module */
 import { MillraceError } from '../../src/core/errors.ts';
+import type { BlockArena } from '../../src/blocks/block-arena.ts';
 import type { ReceiverExecutorHandle } from '../../src/driver/executor-threads.ts';
+import type { ReceiverTrackerOptions } from '../../src/driver/receiver-tracker.ts';
 import type { NodeDescription } from '../../src/dstream/graph.ts';
 import type {
   AddOutcome,
@@ -12,9 +14,35 @@ import type {
 } from '../../src/workers/protocol.ts';
 import { LINES } from './block-samples.ts';
 
-export const GRAPH: NodeDescription[] = [
+const GRAPH: NodeDescription[] = [
   { id: LINES, kind: 'socketTextStream', parents: [], options: {} },
 ];
+
+/** What a receiver tracker is told of its executors when they are fake ones.
+ * @param onSpawn called with each of them as it is made. */
+export function fakeExecutors(
+  arena: BlockArena,
+  onSpawn: (executor: FakeExecutor) => void,
+): Pick<ReceiverTrackerOptions, 'spawn' | 'executorData' | 'graph'> {
+  return {
+    spawn: (data) => {
+      const executor = new FakeExecutor(data);
+      onSpawn(executor);
+      return executor;
+    },
+    executorData: (executorIndex, arenaOwner) => ({
+      executorIndex,
+      arenaOwner,
+      arena: arena.handle,
+      pipeline: { moduleUrl: '', codeHash: '' },
+      blockIntervalMs: 200,
+      blockBytesMax: 1_000,
+      durability: 'sync',
+      driverDurableLsn: new SharedArrayBuffer(8),
+    }),
+    graph: GRAPH,
+  };
+}
 
 export class FakeExecutor implements ReceiverExecutorHandle {
   readonly data: ReceiverExecutorData;
