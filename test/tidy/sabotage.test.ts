@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { BREAKS } from '../sabotage/breaks.ts';
+import { unit } from '../sabotage/breaks/break.ts';
 import type { Break } from '../sabotage/breaks/break.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -17,10 +18,11 @@ function findLost(breaks: readonly Break[], read: (path: string) => string): str
 }
 
 it('finds a break whose place is gone, or is there twice', () => {
-  const [sample] = BREAKS.map((each) => ({ ...each, name: 'x', file: 'a.ts', find: 'b();' }));
-  expect(findLost(sample === undefined ? [] : [sample], () => 'c();')).toHaveLength(1);
-  expect(findLost(sample === undefined ? [] : [sample], () => 'b(); b();')).toHaveLength(1);
-  expect(findLost(sample === undefined ? [] : [sample], () => 'a(); b();')).toEqual([]);
+  const caughtBy = unit('a.test.ts');
+  const sample = { name: 'x', violates: 'I1', file: 'a.ts', find: 'b();', replace: '', caughtBy };
+  expect(findLost([sample], () => 'c();')).toHaveLength(1);
+  expect(findLost([sample], () => 'b(); b();')).toHaveLength(1);
+  expect(findLost([sample], () => 'a(); b();')).toEqual([]);
 });
 
 it('every deliberate break has its place, once, and a name of its own', () => {
