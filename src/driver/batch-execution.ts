@@ -10,9 +10,12 @@ import type { EventBus } from '../core/events.ts';
 import type { StreamId } from '../core/ids.ts';
 import { expandStage, planJob } from '../dstream/batch-plan.ts';
 import type { ExpansionContext, JobPlan, ShuffleMapStage } from '../dstream/batch-plan.ts';
+import { roleOf } from '../dstream/graph.ts';
 import type { Graph } from '../dstream/graph.ts';
 import type { Leaf, TaskAction, TaskValue } from '../dstream/task-spec.ts';
 import type { BlockMemory } from './block-memory.ts';
+import type { KeyedState } from './keyed-state.ts';
+import { StateStages } from './state-stage.ts';
 import type { LeafHolder, TaskScheduler } from './task-scheduler.ts';
 import type { BatchShare, InputShare } from './tracker-state.ts';
 
@@ -24,6 +27,8 @@ export interface BatchExecutionServices {
   readonly events: EventBus;
   /** Keys of blocks that a repair has taken out of the log. */
   readonly droppedBlocks: ReadonlySet<string>;
+  /** Absent for pipelines without stateful operators. */
+  readonly state?: KeyedState;
 }
 
 type Pieces = readonly (readonly (SharedBytes | null)[])[];
@@ -34,6 +39,7 @@ export class BatchExecution {
   readonly #shuffles = new Map<string, Promise<Pieces>>();
   readonly #finished = new Map<string, Pieces>();
   readonly #leaves = new Map<StreamId, readonly Leaf[]>();
+  readonly #states: StateStages;
   /** All blocks of the share that are there, by key. */
   readonly #blocks = new Map<string, BlockInfo>();
   readonly #holder: LeafHolder = {
@@ -46,6 +52,7 @@ export class BatchExecution {
   constructor(share: BatchShare, services: BatchExecutionServices) {
     this.share = share;
     this.#services = services;
+    this.#states = new StateStages(services);
     for (const input of share.inputs) this.#leaves.set(input.streamId, this.#leavesOf(input));
   }
 
@@ -57,6 +64,16 @@ export class BatchExecution {
     return this.#runStage(plan.result, { outputId, action });
   }
 
+  /** Runs every stateful operator that an output needs and that has not run in this batch: also of
+   * outputs that were done before, and when only the state is to be made again. */
+  async runStates(): Promise<void> {
+    for (const { id } of this.#services.graph.outputs) {
+      const plan = planJob(this.#services.graph, id);
+      const last = plan.shuffles.findLastIndex(({ operatorId }) => this.#isStateful(operatorId));
+      await this.#runShuffles({ ...plan, shuffles: plan.shuffles.slice(0, last + 1) });
+    }
+  }
+
   /** Frees the shuffle pieces. No task of this batch may be running. */
   close(): void {
     for (const pieces of this.#finished.values()) {
@@ -66,6 +83,7 @@ export class BatchExecution {
     }
     this.#finished.clear();
     this.#shuffles.clear();
+    this.#states.close();
   }
 
   async #runShuffles(plan: JobPlan): Promise<void> {
@@ -81,7 +99,12 @@ export class BatchExecution {
   }
 
   async #runShuffle(stage: ShuffleMapStage, outputId: string): Promise<Pieces> {
-    const { shuffleId, partitions = this.share.partitions } = stage;
+    const { shuffleId, operatorId } = stage;
+    const isStateful = this.#isStateful(operatorId);
+    // The state has its partitions, however many the batch was allocated for.
+    const partitions = isStateful
+      ? this.#states.state.partitionsOf(operatorId)
+      : (stage.partitions ?? this.share.partitions);
     const action: TaskAction = { kind: 'shuffle-write', shuffleId, partitions };
     const values = await this.#runStage(stage, { outputId, action });
     const pieces = values.map((value) => {
@@ -89,7 +112,15 @@ export class BatchExecution {
       return value.pieces;
     });
     this.#finished.set(shuffleId, pieces);
+    if (isStateful) {
+      const { batchTimeMs } = this.share;
+      await this.#states.run({ operatorId, batchTimeMs, outputId, pieces });
+    }
     return pieces;
+  }
+
+  #isStateful(operatorId: string): boolean {
+    return roleOf(this.#services.graph.node(operatorId).kind) === 'state';
   }
 
   #runStage(
@@ -100,6 +131,7 @@ export class BatchExecution {
       defaultPartitions: this.share.partitions,
       leavesOf: (streamId) => this.#leaves.get(streamId) ?? [],
       piecesOf: (shuffleId) => present(this.#finished.get(shuffleId), `shuffle ${shuffleId}`),
+      stateLeaves: (operatorId, view) => this.#states.leavesOf(operatorId, view),
     };
     const { batchTimeMs } = this.share;
     return this.#services.tasks.runStage(

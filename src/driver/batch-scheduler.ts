@@ -41,8 +41,15 @@ export class BatchScheduler {
     return this.#waiting.length + (this.#state === 'running' ? 1 : 0);
   }
 
-  /** Adds a batch; batches are given in the order of their times. */
+  /** Adds a batch; batches are given in the order of their times. One that is done runs for its
+   * state only. */
   submit(batch: TrackedBatch): void {
+    if (!batch.isDone) this.#tellSubmitted(batch);
+    this.#waiting.push(batch);
+    if (this.#state === 'idle') void this.#run();
+  }
+
+  #tellSubmitted(batch: TrackedBatch): void {
     const { inputs, batchTimeMs } = batch.share;
     const blockCount = inputs.reduce(
       (n, each) => n + (each.kind === 'blocks' ? each.blocks.length : 0),
@@ -50,8 +57,6 @@ export class BatchScheduler {
     );
     const recordCount = shareRecordCount(inputs);
     this.#options.events.emit({ type: 'batch-submitted', batchTimeMs, recordCount, blockCount });
-    this.#waiting.push(batch);
-    if (this.#state === 'idle') void this.#run();
   }
 
   /** Resolves when no batch waits or runs, or when the scheduler has failed. */
@@ -84,9 +89,21 @@ export class BatchScheduler {
     for (const wake of this.#idle.splice(0)) wake();
   }
 
+  /** A batch that is done and whose state was lost with the memory of an earlier process: makes the
+   * state again. Its outputs stand. */
+  async #replay({ share }: TrackedBatch): Promise<void> {
+    const running = new BatchExecution(share, this.#options.execution);
+    try {
+      await running.runStates();
+    } finally {
+      running.close();
+    }
+  }
+
   async #runBatch(batch: TrackedBatch): Promise<void> {
     const { graph, clock, events, outputs, execution } = this.#options;
     const { batchTimeMs, inputs } = batch.share;
+    if (batch.isDone) return this.#replay(batch);
     const startedMs = clock.monotonicMs();
     const schedulingDelayMs = Math.max(0, clock.wallMs() - batchTimeMs);
     const running = new BatchExecution(batch.share, execution);
@@ -97,6 +114,7 @@ export class BatchScheduler {
         await outputs.run(id, running);
         batch.finishedOutputs.add(id);
       }
+      await running.runStates();
     } finally {
       running.close();
     }

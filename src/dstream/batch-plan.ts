@@ -14,7 +14,7 @@ import type { SharedBytes } from '../blocks/block-ref.ts';
 import { assert, present } from '../core/assert.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { StreamId } from '../core/ids.ts';
-import { roleOf } from './graph.ts';
+import { readsShuffle, roleOf } from './graph.ts';
 import type { Graph, GraphNode } from './graph.ts';
 import type { Leaf } from './task-spec.ts';
 
@@ -29,6 +29,14 @@ export type BranchLeaf =
       readonly shuffleIds: readonly string[];
       /** Absent: the batch's default. */
       readonly partitions?: number;
+    }
+  // A stateful operator, which runs when its shuffle has been written: what it has put out, or all
+  // pairs of its state.
+  | {
+      readonly kind: 'state';
+      readonly operatorId: string;
+      readonly shuffleIds: readonly string[];
+      readonly view: 'output' | 'all';
     };
 
 /** A leaf, and the ids of the narrow operators from there to the end of the stage. */
@@ -66,6 +74,8 @@ export interface ExpansionContext {
   leavesOf(streamId: StreamId): readonly Leaf[];
   /** Pieces of a finished shuffle: `[map partition][reduce partition]`, in partition order. */
   piecesOf(shuffleId: string): readonly (readonly (SharedBytes | null)[])[];
+  /** One for each partition of a stateful operator that has run in this batch and has something. */
+  stateLeaves?(operatorId: string, view: 'output' | 'all'): readonly Leaf[];
 }
 
 /** One partition of a stage: what a task needs besides its action. */
@@ -86,7 +96,7 @@ export function planJob(graph: Graph, outputId: string): JobPlan {
 
 /** The ids of the shuffles that an operator reads, one for each of its parents. */
 export function shuffleIdsOf(node: GraphNode): readonly string[] {
-  assert(roleOf(node.kind) === 'shuffle', `${node.id} reads no shuffle`);
+  assert(readsShuffle(node.kind), `${node.id} reads no shuffle`);
   return node.parents.length === 1 ? [node.id] : [`${node.id}:left`, `${node.id}:right`];
 }
 
@@ -102,10 +112,19 @@ export function expandStage(
   context: ExpansionContext,
 ): readonly StagePartition[] {
   return stage.branches.flatMap(({ leaf, via }) =>
-    (leaf.kind === 'input' ? context.leavesOf(leaf.streamId) : shuffleLeaves(leaf, context)).map(
-      (partLeaf) => ({ leaf: partLeaf, via }),
-    ),
+    leavesOf(leaf, context).map((partLeaf) => ({ leaf: partLeaf, via })),
   );
+}
+
+function leavesOf(leaf: BranchLeaf, context: ExpansionContext): readonly Leaf[] {
+  switch (leaf.kind) {
+    case 'input':
+      return context.leavesOf(leaf.streamId);
+    case 'shuffle':
+      return shuffleLeaves(leaf, context);
+    case 'state':
+      return present(context.stateLeaves?.(leaf.operatorId, leaf.view), 'keyed state');
+  }
 }
 
 function shuffleLeaves(
@@ -151,6 +170,11 @@ function branchesOf(graph: Graph, streamOperatorId: string): readonly Branch[] {
           via: [],
         },
       ];
+    case 'state':
+      // The stream of updateStateByKey is its state.
+      return [stateBranch(node, node.kind === 'updateStateByKey' ? 'all' : 'output')];
+    case 'view':
+      return [stateBranch(graph.node(onlyParent(node)), 'all')];
     case 'output':
       throw new MillraceError(
         'BROKEN_INVARIANT',
@@ -166,7 +190,7 @@ function addShuffles(
   into: Map<string, ShuffleMapStage>,
 ): void {
   for (const { leaf } of branches) {
-    if (leaf.kind !== 'shuffle') continue;
+    if (leaf.kind === 'input') continue;
     const node = graph.node(leaf.operatorId);
     leaf.shuffleIds.forEach((shuffleId, index) => {
       if (into.has(shuffleId)) return;
@@ -181,6 +205,11 @@ function addShuffles(
       });
     });
   }
+}
+
+function stateBranch(node: GraphNode, view: 'output' | 'all'): Branch {
+  const leaf = { operatorId: node.id, shuffleIds: shuffleIdsOf(node), view };
+  return { leaf: { kind: 'state', ...leaf }, via: [] };
 }
 
 /** `count` and `reduce` make one record, the others what their author asked for, if anything. */

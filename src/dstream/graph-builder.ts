@@ -16,6 +16,7 @@ export interface NodeRequest {
   readonly options?: NodeOptions;
   readonly fn?: UserFunction;
   readonly batches?: GraphNode['batches'];
+  readonly initialState?: GraphNode['initialState'];
 }
 
 /** Ids stand in file names, in shuffle ids before a `:` and in block ids before a `/`. */
@@ -34,7 +35,7 @@ export class GraphBuilder {
   /** @returns the id of the new operator.
    * @throws {MillraceError} CONTEXT_STATE after `seal`, PIPELINE_INVALID for a bad or taken id. */
   add(request: NodeRequest): string {
-    const { kind, parents, options = {}, fn, batches } = request;
+    const { kind, parents, options = {}, fn, batches, initialState } = request;
     if (this.#isSealed) {
       throw new MillraceError(
         'CONTEXT_STATE',
@@ -52,6 +53,7 @@ export class GraphBuilder {
         options: Object.freeze({ ...options }),
         ...(fn === undefined ? {} : { fn }),
         ...(batches === undefined ? {} : { batches }),
+        ...(initialState === undefined ? {} : { initialState }),
       }),
     );
     return id;

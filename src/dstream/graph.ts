@@ -9,9 +9,9 @@ import { createHash } from 'node:crypto';
 import { present } from '../core/assert.ts';
 
 /** What an operator does to the plan of a batch: inputs are read, narrow operators are fused into
- * the task that reads, unions concatenate partitions, shuffles start a stage, outputs make a
- * job. */
-export type OperatorRole = 'input' | 'narrow' | 'union' | 'shuffle' | 'output';
+ * the task that reads, unions concatenate partitions, shuffles start a stage, stateful operators
+ * start one and keep what they made for the next batch, views read that, outputs make a job. */
+export type OperatorRole = 'input' | 'narrow' | 'union' | 'shuffle' | 'state' | 'view' | 'output';
 
 /** Every operator. Its name is the prefix of its ids, so it is part of checkpoints. */
 const OPERATOR_ROLES = {
@@ -42,6 +42,9 @@ const OPERATOR_ROLES = {
   leftOuterJoin: 'shuffle',
   rightOuterJoin: 'shuffle',
   fullOuterJoin: 'shuffle',
+  updateStateByKey: 'state',
+  mapWithState: 'state',
+  stateSnapshots: 'view',
   print: 'output',
   foreachBatch: 'output',
   foreachPartition: 'output',
@@ -54,6 +57,11 @@ export type OperatorKind = keyof typeof OPERATOR_ROLES;
 /** The role of a kind. */
 export function roleOf(kind: OperatorKind): OperatorRole {
   return OPERATOR_ROLES[kind];
+}
+
+/** True for operators whose records come through a shuffle. */
+export function readsShuffle(kind: OperatorKind): kind is KindOf<'shuffle' | 'state'> {
+  return roleOf(kind) === 'shuffle' || roleOf(kind) === 'state';
 }
 
 /** The kinds with one role: the key of a table that must not forget an operator. */
@@ -90,6 +98,8 @@ export interface GraphNode extends NodeDescription {
   readonly fn?: UserFunction;
   /** The records of a queueStream, one array per batch. */
   readonly batches?: readonly (readonly unknown[])[];
+  /** The pairs that a stateful operator begins with. */
+  readonly initialState?: readonly (readonly [unknown, unknown])[];
 }
 
 export class Graph {
@@ -115,6 +125,11 @@ export class Graph {
   /** Output operations in declaration order, which is the order of jobs. */
   get outputs(): readonly GraphNode[] {
     return this.#withRole('output');
+  }
+
+  /** Operators that keep state, in order of creation. */
+  get stateful(): readonly GraphNode[] {
+    return this.#withRole('state');
   }
 
   #withRole(role: OperatorRole): readonly GraphNode[] {

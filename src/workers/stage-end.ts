@@ -7,6 +7,7 @@ import { openShuffleMap } from './shuffle-map.ts';
 import { functionOf } from './stage-chain.ts';
 import { OperatorFailure } from './stage-failure.ts';
 import { shuffleKind } from './stage-leaf.ts';
+import { openStateUpdate } from './state-update.ts';
 import type { Push, TaskEnvironment } from './task-environment.ts';
 
 /** Thrown by `push` when the task has all records that it needs. Never passes through user code. */
@@ -37,6 +38,8 @@ export function openStageEnd(spec: TaskSpec, env: TaskEnvironment): StageEnd | P
       return writingToSink(action, spec, env);
     case 'foreach-partition':
       return callingForPartition(spec, env);
+    case 'state-update':
+      return openStateUpdate(action, spec, env);
   }
 }
 
