@@ -95,7 +95,7 @@ describe(`a partition of keyed state (${seedNote})`, () => {
         const threshold = timeMs - idleMs;
         const due = partition.due(threshold);
         const reader = new StateReader(partition.handle);
-        const now = new Set(touches.map((each) => each.key));
+        const now = new Set<unknown>(touches.map((each) => each.key));
         const expired: unknown[] = [];
         for (const hash of due) {
           for (const address of reader.withHash(hash)) {
