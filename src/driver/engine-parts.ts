@@ -28,7 +28,7 @@ import type { EventLog } from './block-tracker.ts';
 import { encodeCheckpoint } from './checkpoint-content.ts';
 import { Checkpointer } from './checkpointer.ts';
 import type { Forgettable, Snapshot } from './checkpointer.ts';
-import { doneThroughMs, lowestNeededLsns, neededLogs } from './cleaning.ts';
+import { cleanableThroughMs, lowestNeededLsns, neededLogs } from './cleaning.ts';
 import { ExecutorPool } from './executor-pool.ts';
 import type { SpawnReceiverExecutor } from './executor-threads.ts';
 import {
@@ -43,6 +43,8 @@ import { ReceiverTracker } from './receiver-tracker.ts';
 import type { ReceiverPlace, ReceiverTrackerOptions } from './receiver-tracker.ts';
 import { SourceIdClaims } from './source-id-claims.ts';
 import { SpaceWatch } from './space-watch.ts';
+import { KeyedState } from './keyed-state.ts';
+import { StateSnapshots } from './state-snapshots.ts';
 import { TaskScheduler } from './task-scheduler.ts';
 import { emptyTrackerState } from './tracker-state.ts';
 import type { TrackedBatch } from './tracker-state.ts';
@@ -53,6 +55,8 @@ export interface EngineInput {
   readonly options: ResolvedOptions;
   /** Absent without a checkpoint directory. */
   readonly home?: Home;
+  /** As the checkpoint had it. @defaultValue empty */
+  readonly state?: KeyedState;
   readonly disk: Disk;
   /** Called last of all, when the run has ended; absent: the disk is not the run's own. */
   readonly closeDisk?: () => Promise<void>;
@@ -80,6 +84,9 @@ export interface EngineParts {
   readonly scheduler: BatchScheduler;
   readonly generator: BatchGenerator;
   readonly checkpointer: Checkpointer | undefined;
+  readonly state: KeyedState;
+  /** Absent without state, or without a checkpoint directory. */
+  readonly snapshots: StateSnapshots | undefined;
   readonly space: SpaceWatch;
   /** Removes scratch files of the run. */
   readonly cleanUp: () => Promise<void>;
@@ -95,6 +102,8 @@ interface Base {
   readonly memory: BlockMemory;
   readonly tracker: BlockTracker;
   readonly space: SpaceWatch;
+  readonly state: KeyedState;
+  readonly snapshots: StateSnapshots | undefined;
   /** Receivers by executor. */
   readonly places: readonly ReceiverPlace[][];
 }
@@ -126,7 +135,12 @@ export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts 
       for (const { key } of block.sourceIds) claims.settle(block.blockId.streamId, key);
     },
   });
-  const base: Base = { input, hooks, arena, memory, tracker, space, places };
+  const state = input.state ?? emptyState(graph, options.executors);
+  const snapshots = buildSnapshots(input, hooks, {
+    state,
+    onWritten: () => checkpointer?.request(),
+  });
+  const base: Base = { input, hooks, arena, memory, tracker, space, places, state, snapshots };
   const receivers: ReceiverTracker = buildReceivers(base, claims, witness);
   const spillDirectory = join(scratchOf(input), `${SPILL_PREFIX}${uniqueId()}`);
   const pool = buildPool(base, spillDirectory);
@@ -145,10 +159,11 @@ export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts 
     onAllocated: hooks.onAllocated,
     onFailed: hooks.onFailed,
   });
-  const checkpointer = home === undefined ? undefined : buildCheckpointer(base, home, receivers);
+  const checkpointer: Checkpointer | undefined =
+    home === undefined ? undefined : buildCheckpointer(base, home, receivers);
   const cleanUp = (): Promise<void> => input.disk.removeTree(spillDirectory);
   const parts = { tracker, receivers, memory, pool, scheduler, generator, checkpointer };
-  return { ...parts, space, cleanUp };
+  return { ...parts, state, snapshots, space, cleanUp };
 }
 
 function buildMemory({ graph, options, home, events }: EngineInput, arena: BlockArena) {
@@ -303,7 +318,10 @@ function buildPool({ input, arena }: Base, spillDirectory: string): ExecutorPool
   });
 }
 
-function buildScheduler({ input, arena, memory, hooks }: Base, pool: ExecutorPool): BatchScheduler {
+function buildScheduler(
+  { input, arena, memory, hooks, state }: Base,
+  pool: ExecutorPool,
+): BatchScheduler {
   const { graph, clock, events, options, home } = input;
   const { maxTaskFailures, executors: threads } = options;
   const tasks = new TaskScheduler({ pool, events, maxTaskFailures, threads });
@@ -326,10 +344,37 @@ function buildScheduler({ input, arena, memory, hooks }: Base, pool: ExecutorPoo
       memory,
       events,
       droppedBlocks: home?.droppedBlocks ?? new Set(),
+      state,
     },
     onCompleted: hooks.onCompleted,
     onFailed: hooks.onFailed,
   });
+}
+
+function buildSnapshots(
+  { home, events }: EngineInput,
+  { onFailed }: EngineHooks,
+  { state, onWritten }: { readonly state: KeyedState; readonly onWritten: () => void },
+): StateSnapshots | undefined {
+  if (home === undefined || !state.isUsed) return undefined;
+  return new StateSnapshots({
+    state,
+    disk: home.disk,
+    directory: home.directory,
+    logId: home.manifest.logId,
+    codec: msgpackCodec,
+    events,
+    restored: home.stateSnapshot,
+    onWritten,
+    onFailed,
+  });
+}
+
+/** For a run that has nothing to restore. */
+export function emptyState(graph: Graph, partitions: number): KeyedState {
+  // A seed that nobody knows: keys cannot be chosen to have one hash.
+  const seed = Number.parseInt(uniqueId().slice(0, 8), 16);
+  return new KeyedState({ graph, codec: msgpackCodec, partitions, seed });
 }
 
 function buildCheckpointer(base: Base, home: Home, receivers: ReceiverTracker): Checkpointer {
@@ -349,9 +394,10 @@ function buildCheckpointer(base: Base, home: Home, receivers: ReceiverTracker): 
   });
 }
 
-function takeSnapshot({ input, tracker }: Base, home: Home): Snapshot {
+function takeSnapshot({ input, tracker, snapshots }: Base, home: Home): Snapshot {
   const { graph, module, options } = input;
   const description = describeGraph(graph);
+  const stateSnapshot = snapshots?.newest;
   const payload = encodeCheckpoint(
     {
       pipeline: options.name,
@@ -361,16 +407,19 @@ function takeSnapshot({ input, tracker }: Base, home: Home): Snapshot {
       config: { ...options },
       appliedLsn: tracker.appliedLsn,
       receiversEpoch: home.manifest.epoch,
+      ...(stateSnapshot === undefined ? {} : { stateSnapshot }),
       state: tracker.state,
     },
     msgpackCodec,
   );
-  return { payload, doneThroughMs: doneThroughMs(tracker.state), appliedLsn: tracker.appliedLsn };
+  const { state, appliedLsn } = tracker;
+  const stateMs = snapshots === undefined ? Infinity : (stateSnapshot?.batchTimeMs ?? 0);
+  return { payload, doneThroughMs: cleanableThroughMs(state, stateMs), appliedLsn, stateSnapshot };
 }
 
 /** R8 and R9, after a checkpoint. */
 async function forget(
-  { input, tracker }: Base,
+  { input, tracker, snapshots }: Base,
   home: Home,
   work: { readonly receivers: ReceiverTracker; readonly facts: Forgettable },
 ): Promise<void> {
@@ -384,6 +433,7 @@ async function forget(
   const running = work.receivers.executorCount;
   await removeOldLogs(input, home, { running, needed: neededLogs(state) });
   await home.driverLog.truncateBefore((work.facts.appliedLsn + 1) as Lsn);
+  await snapshots?.forget(work.facts.stateSnapshot);
 }
 
 /** Logs that no executor of this run has are read until cleaned, then removed. The new name first:

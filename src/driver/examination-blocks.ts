@@ -51,13 +51,19 @@ export class KnownBlocks {
   readonly #logs = new Map<string, LogBlocks>();
   readonly #isGivenUp: (position: LogPosition) => boolean;
 
-  /** @param isGivenUp true for places in a log whose blocks nobody looks for any more. */
-  constructor(state: TrackerState, isGivenUp: (position: LogPosition) => boolean = () => false) {
+  /** @param isGivenUp true for places in a log whose blocks nobody looks for any more.
+   * @param replayAfterMs batches later than this run again, also when they are done. */
+  constructor(
+    state: TrackerState,
+    isGivenUp: (position: LogPosition) => boolean = () => false,
+    replayAfterMs: number = Infinity,
+  ) {
     this.#isGivenUp = isGivenUp;
     for (const queue of state.queues.values()) this.#addAll(queue, true);
     for (const { share, isDone } of state.batches.values()) {
+      const isNeeded = !isDone || share.batchTimeMs > replayAfterMs;
       for (const input of share.inputs) {
-        if (input.kind === 'blocks') this.#addAll(input.blocks, !isDone);
+        if (input.kind === 'blocks') this.#addAll(input.blocks, isNeeded);
       }
     }
   }

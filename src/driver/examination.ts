@@ -15,6 +15,7 @@ import type { Manifest } from '../checkpoint/manifest.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { EventBus } from '../core/events.ts';
 import type { Lsn } from '../core/ids.ts';
+import { roleOf } from '../dstream/graph.ts';
 import type { Codec } from '../serde/codec.ts';
 import type { Disk } from '../wal/disk.ts';
 import { findLiveSegments } from '../wal/live-segments.ts';
@@ -102,7 +103,7 @@ export async function examineDirectory(input: ExaminationInput): Promise<Examina
   const checkpoint = await loadCheckpoint(input);
   const state = checkpoint?.state ?? emptyTrackerState(input.sourceIdsMax);
   const driver = await replayDriverLog(input, state, checkpoint);
-  const known = new KnownBlocks(state, input.isGivenUp);
+  const known = new KnownBlocks(state, input.isGivenUp, replayAfterMs(checkpoint));
   const scans = await scanReceiverLogs(input, logs, { state, known });
   const driverLogMirror = await examineMirror(input);
   const found = { driver, driverLogMirror, scans };
@@ -123,6 +124,12 @@ export async function examineDirectory(input: ExaminationInput): Promise<Examina
   });
   const appliedLsn = Math.max(checkpoint?.appliedLsn ?? 0, driverLog.scan.lastLsn) as Lsn;
   return { checkpoint, state, appliedLsn, driverLog, driverLogMirror, receiverLogs, orphans };
+}
+
+/** The batch after which keyed state has to be made again; Infinity: there is none. */
+function replayAfterMs(checkpoint: CheckpointContent | undefined): number {
+  const hasState = checkpoint?.graph.some(({ kind }) => roleOf(kind) === 'state') === true;
+  return hasState ? (checkpoint.stateSnapshot?.batchTimeMs ?? 0) : Infinity;
 }
 
 /** A log that was copied here from elsewhere says nothing about the others, sound as it may be. */

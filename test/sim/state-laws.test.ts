@@ -169,32 +169,40 @@ describe(`keyed state (${seedNote})`, () => {
     await fc.assert(property, { seed: simSeed, numRuns: scaled(250) });
   });
 
-  it('is the same after a snapshot and a replay, in any number of partitions', { timeout }, async () => {
-    const cut = fc.tuple(fc.nat(11), fc.nat(4), fc.integer({ min: 1, max: 4 }));
-    const property = fc.asyncProperty(script, fc.array(cut, { maxLength: 3 }), async (batches, cuts) => {
-      const last = batches.length - 1;
-      const expected = oracle(batches);
-      let run = new StateRun(batches, build);
-      let at = 0;
-      for (const [ahead, replayed, partitions] of cuts) {
-        const snapshotAt = at + (ahead % 4);
-        const diedAt = Math.min(snapshotAt + replayed, last);
-        if (snapshotAt > last) break;
-        await run.run(at, snapshotAt);
-        const next = new StateRun(batches, build, { partitions });
-        await restoreFrom(run, snapshotAt, next);
-        await run.run(snapshotAt + 1, diedAt);
-        await next.run(snapshotAt + 1, diedAt, true);
-        expect(next.kept, 'a replay has no outputs').toEqual([]);
-        [run, at] = [next, diedAt + 1];
-      }
-      await run.run(at, last);
-      for (const [index, content] of expected.entries()) {
-        if (index >= at) expect(contentOf(run, index), `batch ${index}`).toEqual(content);
-      }
-    });
-    await fc.assert(property, { seed: simSeed, numRuns: scaled(250) });
-  });
+  it(
+    'is the same after a snapshot and a replay, in any number of partitions',
+    { timeout },
+    async () => {
+      const cut = fc.tuple(fc.nat(11), fc.nat(4), fc.integer({ min: 1, max: 4 }));
+      const property = fc.asyncProperty(
+        script,
+        fc.array(cut, { maxLength: 3 }),
+        async (batches, cuts) => {
+          const last = batches.length - 1;
+          const expected = oracle(batches);
+          let run = new StateRun(batches, build);
+          let at = 0;
+          for (const [ahead, replayed, partitions] of cuts) {
+            const snapshotAt = at + (ahead % 4);
+            const diedAt = Math.min(snapshotAt + replayed, last);
+            if (snapshotAt > last) break;
+            await run.run(at, snapshotAt);
+            const next = new StateRun(batches, build, { partitions });
+            await restoreFrom(run, snapshotAt, next);
+            await run.run(snapshotAt + 1, diedAt);
+            await next.run(snapshotAt + 1, diedAt, true);
+            expect(next.kept, 'a replay has no outputs').toEqual([]);
+            [run, at] = [next, diedAt + 1];
+          }
+          await run.run(at, last);
+          for (const [index, content] of expected.entries()) {
+            if (index >= at) expect(contentOf(run, index), `batch ${index}`).toEqual(content);
+          }
+        },
+      );
+      await fc.assert(property, { seed: simSeed, numRuns: scaled(250) });
+    },
+  );
 
   it('is in a failed batch what it was before it', async () => {
     const batches = [[['a', 2]], [['a', 3]]] as const;

@@ -71,7 +71,12 @@ export class StateRun {
     const arena = BlockArena.create(8 * 1024 * 1024);
     const events = new EventBus();
     this.pool = new InlinePool(this.graph, arena);
-    const tasks = new TaskScheduler({ pool: wrap(this.pool, arena), events, maxTaskFailures: 4, threads: 2 });
+    const tasks = new TaskScheduler({
+      pool: wrap(this.pool, arena),
+      events,
+      maxTaskFailures: 4,
+      threads: 2,
+    });
     const memory = new BlockMemory(arena, { lastLsn: new Map<string, Lsn>() });
     this.#scheduler = new BatchScheduler({
       graph: this.graph,
