@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { blockOf, shareOf } from '../../test/support/block-samples.ts';
 import type { BatchTimeMs } from '../core/ids.ts';
-import { doneThroughMs, lowestNeededLsns, neededLogs } from './cleaning.ts';
+import { cleanableThroughMs, doneThroughMs, lowestNeededLsns, neededLogs } from './cleaning.ts';
 import { applyEvent, emptyTrackerState } from './tracker-state.ts';
 import type { TrackerState } from './tracker-state.ts';
 
@@ -23,6 +23,17 @@ function finish(state: TrackerState, timeMs: number): void {
   if (batch === undefined) throw new Error(`no batch ${timeMs}`);
   batch.isDone = true;
 }
+
+describe('cleanableThroughMs', () => {
+  it('is no later than what is done, and than the snapshot of keyed state', () => {
+    const state = sample();
+    finish(state, 1_000);
+    expect(cleanableThroughMs(state)).toBe(1_999);
+    expect(cleanableThroughMs(state, 1_000)).toBe(1_000);
+    expect(cleanableThroughMs(state, 0)).toBe(0);
+    expect(cleanableThroughMs(state, 5_000)).toBe(1_999);
+  });
+});
 
 describe('doneThroughMs', () => {
   it('is just before the oldest batch that is not done', () => {

@@ -40,6 +40,11 @@ it('counts queued blocks and those of unfinished batches as needed, all as known
   expect(known.logs).toEqual([LOG]); // the block that is in no log has none
   expect(log.left.map(({ position }) => position.lsn)).toEqual([1, 2, 3, 4]);
   expect(log.neededLeft.map(({ position }) => position.lsn)).toEqual([2, 3, 4]);
+  // Batches that are done run again when keyed state is older than they are.
+  const neededAfter = (timeMs: number): readonly number[] =>
+    new KnownBlocks(state, undefined, timeMs).of(LOG).neededLeft.map((each) => each.position.lsn);
+  expect(neededAfter(999)).toEqual([1, 2, 3, 4]);
+  expect(neededAfter(1_000)).toEqual([2, 3, 4]);
 });
 
 it('crosses off what is found at its place, with its checksum, and nothing else', () => {
