@@ -85,23 +85,24 @@ export async function writeSnapshot(
 function* entryRuns(frozen: FrozenPartition): Generator<Pick<Frame, 'entries' | 'payload'>> {
   const reader = new StateReader(frozen.handle);
   const index = new Uint32Array(frozen.handle.index);
-  let bytes = Buffer.alloc(FRAME_BYTES);
+  let words = new Int32Array(FRAME_BYTES / 4);
   let [at, entries] = [0, 0];
   for (let i = 1; i < index.length; i += 2) {
     const cell = index[i] as number;
     if (cell === 0) continue;
-    const entry = reader.entryOf(cell - 1);
-    if (at + entry.byteLength > bytes.byteLength) {
-      if (entries > 0) yield { entries, payload: bytes.subarray(0, at) };
-      if (entry.byteLength > bytes.byteLength) bytes = Buffer.alloc(entry.byteLength);
-      [at, entries] = [0, 0];
+    const lengthBytes = reader.entryBytes(cell - 1);
+    if (at + lengthBytes > words.byteLength) {
+      if (entries > 0) yield { entries, payload: new Uint8Array(words.buffer, 0, at) };
+      if (lengthBytes > words.byteLength) words = new Int32Array(lengthBytes / 4);
+      at = 0;
+      entries = 0;
     }
-    bytes.set(entry, at);
-    bytes.writeUInt32LE(NO_ADDRESS, at + 12);
-    at += entry.byteLength;
+    reader.copyEntry(cell - 1, lengthBytes, { words, at });
+    words[at / 4 + 3] = NO_ADDRESS;
+    at += lengthBytes;
     entries += 1;
   }
-  if (entries > 0) yield { entries, payload: bytes.subarray(0, at) };
+  if (entries > 0) yield { entries, payload: new Uint8Array(words.buffer, 0, at) };
 }
 
 async function writeFrame(file: DiskFile, at: number, frame: Frame): Promise<number> {

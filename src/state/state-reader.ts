@@ -21,6 +21,7 @@ export interface StateHandle {
 
 interface OpenChunk {
   readonly bytes: Buffer;
+  readonly words: Int32Array;
   readonly view: DataView;
 }
 
@@ -84,12 +85,21 @@ export class StateReader {
     return bytes.subarray(at, at + view.getUint32(offset + 8, true));
   }
 
-  /** The whole entry. A view: good as long as the handle is. */
-  entryOf(address: number): Uint8Array {
-    const { bytes, view } = this.#chunkOf(address);
+  /** Length of the whole entry, a multiple of 8. */
+  entryBytes(address: number): number {
+    const { view } = this.#chunkOf(address);
     const at = offsetOf(address);
-    const length = entryBytes(view.getUint32(at + 4, true), view.getUint32(at + 8, true));
-    return bytes.subarray(at, at + length);
+    return entryBytes(view.getUint32(at + 4, true), view.getUint32(at + 8, true));
+  }
+
+  /** Copies a whole entry. By words: a view for each of so many small ones would cost more.
+   * @param into with room for `lengthBytes`, which `entryBytes` gave, from `at` on. */
+  copyEntry(address: number, lengthBytes: number, into: { words: Int32Array; at: number }): void {
+    const { words } = this.#chunkOf(address);
+    const from = offsetOf(address) / 4;
+    const to = into.at / 4;
+    const count = lengthBytes / 4;
+    for (let i = 0; i < count; i += 1) into.words[to + i] = words[from + i] as number;
   }
 
   #hasKey(address: number, key: Uint8Array, keyBytes: number): boolean {
@@ -110,5 +120,6 @@ export class StateReader {
 }
 
 function openChunk(memory: SharedArrayBuffer): OpenChunk {
-  return { bytes: Buffer.from(memory), view: new DataView(memory) };
+  const words = new Int32Array(memory);
+  return { bytes: Buffer.from(memory), words, view: new DataView(memory) };
 }

@@ -8,6 +8,7 @@ import { LOG_EDGE_BREAKS } from './breaks/log-edges.ts';
 import { LOG_BREAKS } from './breaks/log.ts';
 import { SIMULATED_DISK_BREAKS } from './breaks/simulated-disk.ts';
 import { TWO_COPIES_BREAKS } from './breaks/two-copies.ts';
+import { STATE_BREAKS } from './breaks/state.ts';
 import { STORAGE_LEVEL_BREAKS } from './breaks/storage-levels.ts';
 import { TOOL_BREAKS } from './breaks/tools.ts';
 import type { Break } from './breaks/break.ts';
@@ -24,4 +25,5 @@ export const BREAKS: readonly Break[] = [
   ...STORAGE_LEVEL_BREAKS,
   ...LOG_EDGE_BREAKS,
   ...TOOL_BREAKS,
+  ...STATE_BREAKS,
 ];
