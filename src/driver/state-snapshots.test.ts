@@ -162,6 +162,17 @@ describe('StateSnapshots', () => {
     expect(await disk.list(STATE)).toHaveLength(2);
   });
 
+  it('does not take an older one for the state when the last changes found no room', async () => {
+    await batches(BUSY - SNAPSHOT_BATCHES);
+    const last = snapshots.newest;
+    disk.setCapacity(0);
+    await batches(SNAPSHOT_BATCHES + 3);
+    expect(snapshots.newest).toEqual(last);
+    disk.setCapacity(undefined);
+    await batches(SNAPSHOT_BATCHES);
+    expect(snapshots.newest?.batchTimeMs).toBeGreaterThan(timeOf(BUSY));
+  });
+
   it('ends the run when the disk fails', async () => {
     disk.failCall('sync', 1, 'EIO');
     await batches(SNAPSHOT_BATCHES);

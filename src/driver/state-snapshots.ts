@@ -140,6 +140,7 @@ export class StateSnapshots {
   #isDue(): boolean {
     if (this.#batches < SNAPSHOT_BATCHES) return false;
     const { changedBytes, liveBytes } = this.#options.state;
+    if (this.#isBehind) return true;
     return this.#batches >= SNAPSHOT_BATCHES_MAX || changedBytes >= liveBytes * CHANGED_SHARE;
   }
 

@@ -73,6 +73,8 @@ export async function writeSnapshot(
     for (const [partition, frozen] of ofOperator.entries()) {
       for (const run of entryRuns(frozen)) {
         at = await writeFrame(file, at, { kind: KIND.entries, operator, partition, ...run });
+        // One sync of all at the end would keep the driver log, on the same disk, waiting.
+        await file.sync();
       }
     }
   }
@@ -120,8 +122,6 @@ async function writeFrame(file: DiskFile, at: number, frame: Frame): Promise<num
   const taken = await file.write([header, payload], at);
   if (taken !== bytes)
     await writeRest(file, at + taken, Buffer.concat([header, payload], bytes).subarray(taken));
-  // A sync of the whole file at its end would keep the driver log, on the same disk, waiting.
-  await file.sync();
   return at + bytes;
 }
 

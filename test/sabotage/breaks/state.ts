@@ -59,12 +59,12 @@ export const STATE_BREAKS: readonly Break[] = [
     caughtBy: sim(LAWS, 'whatever threads die'),
   },
   {
-    name: 'a key times out in the batch that is just its idle time later',
+    name: 'a key times out a batch late',
     violates: 'keyed state: timeouts fire in their batch',
-    file: 'src/workers/state-update.ts',
-    find: '      if (reader.touchedMs(address) >= thresholdMs) continue;\n',
-    replace: '      if (reader.touchedMs(address) > thresholdMs) continue;\n',
-    caughtBy: unit(UPDATE, 'goes on from a key that has timed out'),
+    file: 'src/driver/keyed-state.ts',
+    find: '-Infinity : batchTimeMs - timeoutMs;',
+    replace: '-Infinity : batchTimeMs - timeoutMs - 1_000;',
+    caughtBy: unit(UPDATE, 'in the first batch that is later'),
   },
   {
     name: 'a record that only looks at the state does not count as a touch',
@@ -104,7 +104,7 @@ export const STATE_BREAKS: readonly Break[] = [
     file: 'src/state/state-index.ts',
     find: '      if (((slot - home) & this.#mask) < ((slot - free) & this.#mask)) continue;\n',
     replace: '      if (((slot - home) & this.#mask) <= ((slot - free) & this.#mask)) continue;\n',
-    caughtBy: unit(PARTITION, 'has after every change what a Map has'),
+    caughtBy: unit('src/state/state-index.test.ts'),
   },
   {
     name: 'a checkpoint points to a snapshot whose name is not durable',
@@ -152,7 +152,7 @@ export const STATE_BREAKS: readonly Break[] = [
     file: 'src/driver/state-snapshots.ts',
     find: 'doneMs === undefined || this.#isBehind) return false;',
     replace: 'doneMs === undefined) return false;',
-    caughtBy: unit(SNAPSHOTS, 'while the disk is full'),
+    caughtBy: unit(SNAPSHOTS, 'does not take an older one'),
   },
   {
     name: 'state of an operator that is gone is dropped in silence',
