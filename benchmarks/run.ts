@@ -14,6 +14,7 @@ import { emptyBatch } from './empty-batch.bench.ts';
 import { benchmarksOfFloors, floorsReport, isNeeded } from './floors.ts';
 import { runBenchmark } from './harness.ts';
 import type { BenchmarkResult, RunOptions } from './harness.ts';
+import { keyedState } from './keyed-state.bench.ts';
 import { memory } from './memory.bench.ts';
 import { pipelineThroughput } from './pipeline-throughput.bench.ts';
 import { resultText, smokeText, writeResult } from './report.ts';
@@ -35,6 +36,7 @@ const ALL: readonly Benchmark[] = [
   emptyBatch,
   memory,
   storageLevel,
+  keyedState,
 ];
 const RESULTS = fileURLToPath(new URL('results/', import.meta.url));
 const SMOKE_SECONDS = 1;
