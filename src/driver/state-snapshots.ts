@@ -16,7 +16,7 @@ import type { EventBus } from '../core/events.ts';
 import type { BatchTimeMs } from '../core/ids.ts';
 import type { Codec } from '../serde/codec.ts';
 import { readSnapshot, writeSnapshot } from '../state/snapshot-file.ts';
-import type { FrozenState } from '../state/snapshot-file.ts';
+import type { FrozenState, SnapshotHead, TakeEntries } from '../state/snapshot-file.ts';
 import type { Disk } from '../wal/disk.ts';
 import type { Copy } from '../wal/mirrored-disk.ts';
 import { lostBytesErrno } from '../wal/read-fault.ts';
@@ -213,20 +213,36 @@ export class StateSnapshots {
   }
 }
 
+/** Where a checkpoint directory is, and how its values are packed. */
+type Place = Pick<StateSnapshotsOptions, 'disk' | 'directory' | 'codec'>;
+
 /** Takes over the state that a checkpoint points to. Reads only.
  * @throws {MillraceError} CHECKPOINT_CORRUPT when it is damaged, missing or not the one that is
  *   meant; FORMAT_UNKNOWN. */
 export async function restoreState(
   state: KeyedState,
   pointer: StatePointer,
-  { disk, directory, codec }: Pick<StateSnapshotsOptions, 'disk' | 'directory' | 'codec'>,
+  place: Place,
+): Promise<void> {
+  const { batchTimeMs } = pointer;
+  await readPointed(pointer, place, (head) => state.restore({ ...head, batchTimeMs }));
+}
+
+/** Reads all of the snapshot that a checkpoint points to. @throws as `restoreState`. */
+export async function checkState(pointer: StatePointer, place: Place): Promise<void> {
+  await readPointed(pointer, place, () => () => {});
+}
+
+async function readPointed(
+  pointer: StatePointer,
+  { disk, directory, codec }: Place,
+  begin: (head: SnapshotHead) => TakeEntries,
 ): Promise<void> {
   const path = join(directory, STATE_DIRECTORY, pointer.name);
   const names = (await disk.list(join(directory, STATE_DIRECTORY))) ?? [];
   if (!names.includes(pointer.name)) throw unusable(path, 'is missing');
   await readSnapshot({ disk, path, codec }, (head) => {
-    const { batchTimeMs } = pointer;
-    if (head.batchTimeMs === timeOf(pointer.name)) return state.restore({ ...head, batchTimeMs });
+    if (head.batchTimeMs === timeOf(pointer.name)) return begin(head);
     throw unusable(path, `is of batch ${head.batchTimeMs} and not of the one in its name`);
   });
 }

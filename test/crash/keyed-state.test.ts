@@ -9,6 +9,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { CrashPlan } from '../../src/core/crash-point.ts';
 import { readBatches } from '../support/batch-output.ts';
 import type { BatchOutput } from '../support/batch-output.ts';
+import { CommandProcess } from '../support/command.ts';
 import { CrashSite } from '../support/crash-site.ts';
 import type { StartOptions } from '../support/crash-site.ts';
 import { SEED, killOrEnd, randomOf } from '../support/kill-plan.ts';
@@ -145,6 +146,9 @@ describe(`keyed state under kill -9 (MILLRACE_SEED=${SEED})`, () => {
     const engine = trial.site.start();
     expect((await engine.ended()).code, engine.describe()).toBe(2);
     expect(engine.describe()).toContain(name);
+    const { checkpointDir, directory } = trial.site;
+    const verified = await new CommandProcess(['wal', 'verify', checkpointDir], directory).ended;
+    expect([verified.code, verified.out]).toEqual([2, expect.stringContaining(name)]);
     bytes[bytes.byteLength >> 1] = (bytes[bytes.byteLength >> 1] ?? 0) ^ 1;
     writeFileSync(path, bytes);
     await finishAndCheck(trial);
