@@ -30,7 +30,7 @@ export const keyedState = defineBenchmark({
     const touched = keys / TURNS;
     const options = {
       pipeline: 'keyed-state.pipeline.ts',
-      flags: ['--executors', '2', '--checkpoint', 'engine'],
+      flags: ['--executors', '2', '--checkpoint', 'engine', '--graceful-stop-timeout', '10m'],
       env: {
         BENCH_KEYS: String(keys),
         BENCH_TOUCHED: String(touched),

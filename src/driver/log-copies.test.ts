@@ -80,7 +80,7 @@ it('keyed state is read from the copy whose snapshots are whole', async () => {
     await disk.makeDirectory(join(directory, 'state'));
     const file = await disk.create(join(directory, 'state', name), 'buffered');
     const head = { batchTimeMs: 1_000, logId: 'log', operators: [] };
-    await writeSnapshot(file, { head, partitions: [], close: () => {} }, msgpackCodec);
+    await writeSnapshot(file, { head, partitions: [], close: () => {} }, { codec: msgpackCodec });
     await file.close();
   }
   expect([await sideOf(0), await sideOf(1)]).toEqual([0, 1]);

@@ -173,6 +173,15 @@ describe('StateSnapshots', () => {
     expect(snapshots.newest?.batchTimeMs).toBeGreaterThan(timeOf(BUSY));
   });
 
+  it('gives up what is being written when the run ends', async () => {
+    await batches(SNAPSHOT_BATCHES - 1);
+    await run.run(nextBatch, nextBatch);
+    snapshots.completed(timeOf(nextBatch));
+    await snapshots.close();
+    expect([snapshots.newest, failures, written]).toEqual([undefined, [], 0]);
+    expect(await disk.list(STATE)).toEqual([]);
+  });
+
   it('ends the run when the disk fails', async () => {
     disk.failCall('sync', 1, 'EIO');
     await batches(SNAPSHOT_BATCHES);

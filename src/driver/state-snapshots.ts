@@ -102,7 +102,11 @@ export class StateSnapshots {
   async force(): Promise<void> {
     await this.#writing;
     if (this.#state === 'closed' || this.#doneMs === this.#newest?.batchTimeMs) return;
-    if (this.#doneMs !== undefined) await this.#begin();
+    if (this.#doneMs === undefined) return;
+    const written = this.#begin();
+    // A stop that has become late closes this while it writes.
+    this.#writing = written.catch(() => undefined);
+    await written;
   }
 
   /** Removes snapshots that no kept checkpoint points to.
@@ -122,7 +126,7 @@ export class StateSnapshots {
     if (removed > 0) await disk.syncDirectory(this.#directory);
   }
 
-  /** Waits for a snapshot that is being written; begins none any more. */
+  /** Gives up a snapshot that is being written; begins none any more. */
   async close(): Promise<void> {
     this.#state = 'closed';
     await this.#writing;
@@ -145,6 +149,7 @@ export class StateSnapshots {
   }
 
   #failed(error: Error): void {
+    if (this.#state === 'closed') return; // given up, or told before
     if (!(error instanceof MillraceError) || error.code !== 'DISK_FULL') {
       this.#state = 'closed';
       return this.#options.onFailed(error);
@@ -176,7 +181,8 @@ export class StateSnapshots {
     try {
       const file = await disk.create(temporaryPath, 'buffered');
       try {
-        lengthBytes = await writeSnapshot(file, frozen, codec);
+        const isGivenUp = (): boolean => this.#state === 'closed';
+        lengthBytes = await writeSnapshot(file, frozen, { codec, isGivenUp });
       } finally {
         await file.close();
       }

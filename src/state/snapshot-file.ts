@@ -59,12 +59,19 @@ interface Frame {
   readonly payload: Uint8Array;
 }
 
+export interface SnapshotWriting {
+  readonly codec: Codec;
+  /** Asked between frames: true ends the writing. */
+  readonly isGivenUp?: () => boolean;
+}
+
 /** Writes the frames of a snapshot into a new file, which is durable when it resolves.
- * @returns its length. @throws {MillraceError} DISK_FULL, DISK_FAILED. */
+ * @returns its length. @throws {MillraceError} DISK_FULL, DISK_FAILED; CONTEXT_STATE when it was given
+ *   up. */
 export async function writeSnapshot(
   file: DiskFile,
   { head, partitions }: FrozenState,
-  codec: Codec,
+  { codec, isGivenUp = () => false }: SnapshotWriting,
 ): Promise<number> {
   const none = { operator: 0, partition: 0, entries: 0 };
   const payload = codec.pack([SNAPSHOT_VERSION, head]);
@@ -72,6 +79,7 @@ export async function writeSnapshot(
   for (const [operator, ofOperator] of partitions.entries()) {
     for (const [partition, frozen] of ofOperator.entries()) {
       for (const run of entryRuns(frozen)) {
+        if (isGivenUp()) throw new MillraceError('CONTEXT_STATE', 'the snapshot was given up');
         at = await writeFrame(file, at, { kind: KIND.entries, operator, partition, ...run });
         // One sync of all at the end would keep the driver log, on the same disk, waiting.
         await file.sync();

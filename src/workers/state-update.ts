@@ -15,11 +15,10 @@ import { NO_ADDRESS } from '../state/state-entry.ts';
 import { StateReader } from '../state/state-reader.ts';
 import { PieceWriter } from './shuffle-piece.ts';
 import { functionOf, pairOf } from './stage-chain.ts';
-import type { StageEnd } from './stage-end.ts';
 import { OperatorFailure, refusePromise } from './stage-failure.ts';
 import { TouchedState } from './touched-state.ts';
 import type { Cell } from './touched-state.ts';
-import type { Push, TaskEnvironment } from './task-environment.ts';
+import type { Push, StageEnd, TaskEnvironment } from './task-environment.ts';
 
 export function openStateUpdate(
   action: StateUpdateAction,

@@ -72,7 +72,7 @@ function oracle(script: Script): Content[] {
       if (counts.has(key)) touched.set(key, now);
       if (result !== undefined) out.push(result);
     }
-    for (const key of [...counts.keys()]) {
+    for (const key of counts.keys()) {
       if ((touched.get(key) ?? 0) >= now - IDLE_BATCHES) continue;
       out.push(count(key, undefined, stateIn(counts, key, true)));
       counts.delete(key);
@@ -143,7 +143,7 @@ async function restoreFrom(run: StateRun, throughBatch: number, next: StateRun):
   await disk.makeDirectory('/state');
   const file = await disk.create('/state/s', 'buffered');
   const frozen = run.state.freeze(timeOf(throughBatch), 'log');
-  await writeSnapshot(file, frozen, msgpackCodec);
+  await writeSnapshot(file, frozen, { codec: msgpackCodec });
   frozen.close();
   await file.close();
   const where = { disk, path: '/state/s', codec: msgpackCodec };
