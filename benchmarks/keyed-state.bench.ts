@@ -2,8 +2,8 @@
  *
  * Each batch touches a tenth of the keys, which are made once and then met again; only batches that
  * meet them count. Read as: records that went through shuffle and mapWithState in a second of
- * processing, with snapshots of the state in the background; and from the start of a process until the
- * state is back, that process's own start included. The last batch's count is checked.
+ * processing, with snapshots of the state in the background; and from the start of a process until
+ * the state is back, that process's own start included. The last batch's count is checked.
  * @module */
 import { defineBenchmark } from './benchmark.ts';
 import type { Sample } from './benchmark.ts';

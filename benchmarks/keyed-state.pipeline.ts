@@ -1,5 +1,6 @@
-/** mapWithState over pairs that are made in the tasks: batch after batch the next keys in turn, so that
- * the first half of the batches makes all keys and the second half meets them again. @module */
+/** mapWithState over pairs that are made in the tasks: batch after batch the next keys in turn, so
+ * that the first half of the batches makes all keys and the second half meets them again.
+ * @module */
 import { definePipeline } from 'millrace';
 
 interface Range {

@@ -16,8 +16,8 @@ export function doneThroughMs(state: TrackerState): number {
   return oldestUnfinishedMs === Infinity ? state.lastAllocatedMs : oldestUnfinishedMs - 1;
 }
 
-/** The latest batch time up to which no batch has to run again after a crash: neither for its outputs
- * nor for keyed state, which is made again from its newest snapshot on.
+/** The latest batch time up to which no batch has to run again after a crash: neither for its
+ * outputs nor for keyed state, which is made again from its newest snapshot on.
  * @param stateThroughMs of that snapshot; absent for pipelines without state. */
 export function cleanableThroughMs(state: TrackerState, stateThroughMs: number = Infinity): number {
   return Math.min(doneThroughMs(state), stateThroughMs);

@@ -1,9 +1,9 @@
 /** All keyed state of a run: the one writer of every partition of every stateful operator.
  *
- * Tasks of a batch read what `leaves` and `updates` hand out and answer with deltas; when all tasks of
- * the operator have succeeded, `apply` takes the deltas over, once for each batch. So the state is
- * always that after a batch, whatever tasks were tried again. Knows no files (state-snapshots.ts) and
- * no tasks (state-stage.ts). @module */
+ * Tasks of a batch read what `leaves` and `updates` hand out and answer with deltas; when all tasks
+ * of the operator have succeeded, `apply` takes the deltas over, once for each batch. So the state
+ * is always that after a batch, whatever tasks were tried again. Knows no files
+ * (state-snapshots.ts) and no tasks (state-stage.ts). @module */
 import { partitionOfKey } from '../serde/canonical-key.ts';
 import { assert, present } from '../core/assert.ts';
 import type { BatchTimeMs } from '../core/ids.ts';
@@ -153,9 +153,9 @@ export class KeyedState {
     };
   }
 
-  /** Begins to take over a snapshot; before the first batch. Keys are spread anew where the number of
-   * partitions has changed. Operators that it does not know begin with their initial state, those
-   * that it alone has are the caller's to refuse before. */
+  /** Begins to take over a snapshot; before the first batch. Keys are spread anew where the number
+   * of partitions has changed. Operators that it does not know begin with their initial state,
+   * those that it alone has are the caller's to refuse before. */
   restore(head: SnapshotHead): TakeEntries {
     const targets = head.operators.map((saved) => {
       const operator = this.#operators.get(saved.id);
@@ -214,7 +214,8 @@ export class KeyedState {
     };
   }
 
-  /** As if the keys had been touched in the first batch. Of two pairs with one key the last counts. */
+  /** As if the keys had been touched in the first batch. Of two pairs with one key the last
+   * counts. */
   #addInitial({ node, seed, partitions }: Operator, batchTimeMs: BatchTimeMs): void {
     const { codec } = this.#options;
     const values = new Map<string, readonly [unknown, unknown]>();

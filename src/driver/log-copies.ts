@@ -1,4 +1,5 @@
-/** Of two copies in the same life: which one each log, the checkpoints and keyed state are read from.
+/** Of two copies in the same life: which one each log, the checkpoints and keyed state are read
+ * from.
  *
  * Whatever a copy says is durable was synced in BOTH places before anybody said it. So a copy that
  * ends below the highest durable LSN of the two has lost something, the other has it, and a log of

@@ -56,7 +56,8 @@ function changedOptions({ config }: CheckpointContent, options: ResolvedOptions)
   return problems;
 }
 
-/** State is dropped by nobody's accident: an id that was given to another operator counts as gone. */
+/** State is dropped by nobody's accident: an id that was given to another operator counts as
+ * gone. */
 function missingState(
   { stateSnapshot, graph: before, state }: CheckpointContent,
   graph: readonly NodeDescription[],

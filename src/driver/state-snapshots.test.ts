@@ -14,8 +14,8 @@ import {
 } from './state-snapshots.ts';
 import type { StatePointer } from './state-snapshots.ts';
 
-const HOME = '/home';
-const STATE = '/home/state';
+const HOME = '/the-home';
+const STATE = '/the-home/state';
 /** Batches that change something all the while; quiet ones follow. */
 const BUSY = 40;
 

@@ -1,4 +1,5 @@
-/** Snapshots of keyed state in `<checkpointDir>/state/`, written in the background while batches go on.
+/** Snapshots of keyed state in `<checkpointDir>/state/`, written in the background while batches
+ * go on.
  *
  *      a batch is done ─► image of the state ─► <name>.tmp, frame by frame ─► fsync ─► rename
  *      ─► fsync of the directory ─► `newest` ─► pointed to by the next checkpoint
@@ -33,8 +34,8 @@ const CHANGED_SHARE = 1 / 4;
 export interface StatePointer {
   /** File name in `state/`. */
   readonly name: string;
-  /** The batch after which the state was so; all up to it are done in the checkpoint. The file may be
-   * older, when nothing has changed since. */
+  /** The batch after which the state was so; all up to it are done in the checkpoint. The file may
+   * be older, when nothing has changed since. */
   readonly batchTimeMs: BatchTimeMs;
   /** Of the file. */
   readonly lengthBytes: number;
@@ -253,8 +254,8 @@ async function readPointed(
   });
 }
 
-/** Batch times of the snapshots in a checkpoint directory that are whole, newest first. Reads all of
- * each. @throws {MillraceError} FORMAT_UNKNOWN, DISK_FAILED. */
+/** Batch times of the snapshots in a checkpoint directory that are whole, newest first. Reads all
+ * of each. @throws {MillraceError} FORMAT_UNKNOWN, DISK_FAILED. */
 export async function soundSnapshots(
   { disk, directory }: Copy,
   codec: Codec,
@@ -282,8 +283,8 @@ async function isSound(where: Parameters<typeof readSnapshot>[0]): Promise<boole
 function unusable(path: string, what: string): MillraceError {
   return new MillraceError(
     'CHECKPOINT_CORRUPT',
-    `the state snapshot ${path}, which the newest checkpoint needs, ${what}; nothing was changed: ` +
-      'restore it from a backup',
+    `the state snapshot ${path}, which the newest checkpoint needs, ${what}; nothing was ` +
+      'changed: restore it from a backup',
     { details: { path } },
   );
 }

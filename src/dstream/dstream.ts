@@ -193,11 +193,11 @@ export class DStream<T> {
     return this.#pairUp('fullOuterJoin', other, options);
   }
 
-  /** A state for each key, kept from batch to batch. The stream is the whole state after each batch:
-   * a pair for every key that has one, in no particular order.
+  /** A state for each key, kept from batch to batch. The stream is the whole state after each
+   * batch: a pair for every key that has one, in no particular order.
    * @param f called once in a batch for each key that has values in it, and only for those (Spark
-   *   calls it for every key there is): the new state, or `undefined` to drop the key. For keys that
-   *   shall go when they are idle take `mapWithState` with a timeout. */
+   *   calls it for every key there is): the new state, or `undefined` to drop the key. For keys
+   *   that shall go when they are idle take `mapWithState` with a timeout. */
   updateStateByKey<K, V, S>(
     this: DStream<readonly [K, V]>,
     f: (values: V[], state: S | undefined) => SyncResult<S> | undefined,
@@ -207,8 +207,8 @@ export class DStream<T> {
   }
 
   /** Calls `f` for each record with the state of its key, which it may change for the records and
-   * batches that follow. The stream is what `f` returns, without `undefined`. A batch costs as much as
-   * it has records and expired keys, however many keys there are. */
+   * batches that follow. The stream is what `f` returns, without `undefined`. A batch costs as much
+   * as it has records and expired keys, however many keys there are. */
   mapWithState<K, V, S, M>(
     this: DStream<readonly [K, V]>,
     spec: StateSpec<K, V, S, M>,

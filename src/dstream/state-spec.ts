@@ -1,5 +1,5 @@
-/** What users say about keyed state: the functions, the specification of `mapWithState`, its options.
- * The stream methods are in dstream.ts, what runs is workers/state-update.ts.
+/** What users say about keyed state: the functions, the specification of `mapWithState`, its
+ * options. The stream methods are in dstream.ts, what runs is workers/state-update.ts.
  * @module */
 import { parseDuration } from '../core/duration.ts';
 import type { Duration } from '../core/duration.ts';

@@ -1,4 +1,5 @@
-/** Keys as canonical bytes, and their hash. One for each thread and task: it has one scratch buffer.
+/** Keys as canonical bytes, and their hash. One for each thread and task: it has one scratch
+ * buffer.
  *
  * Short ASCII strings, the most frequent keys, are written here, in the form that the codec gives
  * them; everything else goes through the codec (serde/canonical-key.ts).

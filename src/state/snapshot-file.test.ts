@@ -1,5 +1,5 @@
-/** What version 1 of the format has written can still be read. Damage: state-snapshots.test.ts of the
- * driver. @module */
+/** What version 1 of the format has written can still be read. Damage: state-snapshots.test.ts of
+ * the driver. @module */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
@@ -15,11 +15,11 @@ const GOLDEN = fileURLToPath(new URL('../../test/fixtures/state-v1/', import.met
 /** A disk with a golden snapshot, changed or not. */
 async function diskWith(name: string, change = (bytes: Buffer): Buffer => bytes) {
   const disk = new MemoryDisk();
-  await disk.makeDirectory('/home/state');
-  const file = await disk.create(`/home/state/${name}`, 'buffered');
+  await disk.makeDirectory('/the-home/state');
+  const file = await disk.create(`/the-home/state/${name}`, 'buffered');
   await file.write([change(readFileSync(`${GOLDEN}${name}`))], 0);
   await file.close();
-  return { disk, directory: '/home', codec: msgpackCodec };
+  return { disk, directory: '/the-home', codec: msgpackCodec };
 }
 
 function pointerOf() {

@@ -2,14 +2,14 @@
  *
  *     frame │ frame │ …          each: header of 32 bytes, payload
  *
- *      0      4     6     8          12         16       20              24          28
- *      magic  kind  0     operator   partition  entries  payload length  payload crc header crc
- *      MRST   u16   u16   u32        u32        u32      u32             u32         u32   little-endian
+ *      0      4     6  8         12         16       20              24           28
+ *      magic  kind  0  operator  partition  entries  payload length  payload crc  header crc
+ *      MRST   u16      u32       u32        u32      u32             u32, little-endian
  *
  * Kinds: 1 the head, a msgpack message that says what follows; 2 entries (state-entry.ts) of one
- * partition; 3 the end. A header's CRC is seeded with its offset, so that a frame cannot stand in for
- * another. Written in pieces, each synced by itself, so that no other write of the disk waits long.
- * Spec: docs/checkpoint-format.md. @module */
+ * partition; 3 the end. A header's CRC is seeded with its offset, so that a frame cannot stand in
+ * for another. Written in pieces, each synced by itself, so that no other write of the disk waits
+ * long. Spec: docs/checkpoint-format.md. @module */
 import { MillraceError } from '../core/errors.ts';
 import type { Codec } from '../serde/codec.ts';
 import { crc32 } from '../serde/crc32.ts';
@@ -66,8 +66,8 @@ export interface SnapshotWriting {
 }
 
 /** Writes the frames of a snapshot into a new file, which is durable when it resolves.
- * @returns its length. @throws {MillraceError} DISK_FULL, DISK_FAILED; CONTEXT_STATE when it was given
- *   up. */
+ * @returns its length. @throws {MillraceError} DISK_FULL, DISK_FAILED; CONTEXT_STATE when it was
+ *   given up. */
 export async function writeSnapshot(
   file: DiskFile,
   { head, partitions }: FrozenState,
@@ -222,8 +222,8 @@ function decodeHead(payload: Uint8Array, path: string, codec: Codec): SnapshotHe
 function damaged(path: string, at: number, what: string): MillraceError {
   return new MillraceError(
     'CHECKPOINT_CORRUPT',
-    `the state snapshot ${path} is damaged: the frame at byte ${at} ${what}; nothing was changed. ` +
-      'Restore the file from a backup',
+    `the state snapshot ${path} is damaged: the frame at byte ${at} ${what}; nothing was ` +
+      'changed. Restore the file from a backup',
     { details: { path, offset: at } },
   );
 }

@@ -5,9 +5,9 @@
  *      hash  key length  value length  replaces    touched  key │ value │ zeros to a multiple of 8
  *      u32   u32         u32           u32         f64      little-endian
  *
- * `hash` is of the key's bytes, with the seed of the operator. `replaces` counts in a delta only: the
- * address of the entry that the key had before. A value length of REMOVED says that the key goes.
- * `touched` is the batch time of the last touch, which expiry counts from.
+ * `hash` is of the key's bytes, with the seed of the operator. `replaces` counts in a delta only:
+ * the address of the entry that the key had before. A value length of REMOVED says that the key
+ * goes. `touched` is the batch time of the last touch, which expiry counts from.
  *
  * An address is a chunk's index and an offset in it, in units of 8 bytes.
  * @module */

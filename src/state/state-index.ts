@@ -1,9 +1,10 @@
-/** The hash index of one partition of keyed state, as its owner changes it: where each key's entry is.
- * Never looks at keys: whoever adds or replaces says the hash, and the address that it replaces.
+/** The hash index of one partition of keyed state, as its owner changes it: where each key's entry
+ * is. Never looks at keys: whoever adds or replaces says the hash, and the address that it
+ * replaces.
  *
  * Layout and reading: state-reader.ts. A slot is freed by moving later ones back, so no marks of
- * removed keys gather. Grows to twice its size when 5 of 8 slots are taken; the old memory goes back
- * to the pool.
+ * removed keys gather. Grows to twice its size when 5 of 8 slots are taken; the old memory goes
+ * back to the pool.
  * @module */
 import { assert } from '../core/assert.ts';
 import type { ChunkPool } from './chunk-pool.ts';

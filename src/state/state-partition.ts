@@ -4,9 +4,9 @@
  *                       what they replaced is garbage ─► chunks with most of it are compacted
  *
  * Entries never change and chunks are only appended to, so an image of the index with the chunks of
- * one moment stays what it is while batches go on (`freeze`). A change costs its touched keys: copies
- * of runs of bytes, no key is compared or decoded. Garbage is at most as much as what lives, and a
- * megabyte. Tasks read through `handle` (state-reader.ts) between two changes.
+ * one moment stays what it is while batches go on (`freeze`). A change costs its touched keys:
+ * copies of runs of bytes, no key is compared or decoded. Garbage is at most as much as what lives,
+ * and a megabyte. Tasks read through `handle` (state-reader.ts) between two changes.
  * @module */
 import { assert, present } from '../core/assert.ts';
 import type { ChunkPool } from './chunk-pool.ts';

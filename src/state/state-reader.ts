@@ -3,9 +3,9 @@
  *     index:  [hash u32, address + 1 u32] for each slot, a power of two of them; 0: free
  *     chunks: entries (state-entry.ts), none of which ever changes
  *
- * A key's slot is the first one from `hash` on that has its entry: linear probing. The driver is the
- * only writer, and changes nothing while a task that was given the handle runs; the message that
- * brought the handle orders its writes before the task's reads.
+ * A key's slot is the first one from `hash` on that has its entry: linear probing. The driver is
+ * the only writer, and changes nothing while a task that was given the handle runs; the message
+ * that brought the handle orders its writes before the task's reads.
  * @module */
 import { present } from '../core/assert.ts';
 import { ENTRY_HEADER_BYTES, chunkOf, entryBytes, NO_ADDRESS, offsetOf } from './state-entry.ts';

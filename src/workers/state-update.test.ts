@@ -1,5 +1,5 @@
-/** What functions of stateful operators see and may do, batch by batch. That the state itself is kept
- * whatever happens: test/sim/state-laws.test.ts. @module */
+/** What functions of stateful operators see and may do, batch by batch. That the state itself is
+ * kept whatever happens: test/sim/state-laws.test.ts. @module */
 import { describe, expect, it } from 'vitest';
 import { StateRun } from '../../test/support/state-run.ts';
 import type { BuildState } from '../../test/support/state-run.ts';

@@ -2,9 +2,10 @@
  *
  *     pairs ──push──► cells of touched keys ──finish──► keys that time out ──► delta, output
  *
- * Reads the state as it was after the batch before and changes nothing there, so that a retried task
- * gives the same. Costs as much as it has records, touched keys and timers that are due. Mirrors
- * Spark's MapWithStateRDDRecord, but for timeouts: they fire in the batch where they are due.
+ * Reads the state as it was after the batch before and changes nothing there, so that a retried
+ * task gives the same. Costs as much as it has records, touched keys and timers that are due.
+ * Mirrors Spark's MapWithStateRDDRecord, but for timeouts: they fire in the batch where they are
+ * due.
  * @module */
 import type { GraphNode } from '../dstream/graph.ts';
 import type { StateUpdateAction, TaskSpec, TaskValue } from '../dstream/task-spec.ts';

@@ -21,7 +21,7 @@ import { InlinePool } from './inline-pool.ts';
 import { ManualClock } from './manual-clock.ts';
 
 export const INTERVAL_MS: number = 1_000;
-export const HASH_SEED: number = 99;
+const HASH_SEED = 99;
 
 /** Adds operators and outputs; `keep` hands the records of a stream to the test. */
 export type BuildState = (
