@@ -161,7 +161,7 @@ export class KeyedState {
       const operator = this.#operators.get(saved.id);
       if (operator === undefined) return undefined;
       // Its hashes are in the entries.
-      const restored = this.#emptyOperator(operator.node, saved.seed);
+      const restored = this.#emptyOperator(operator.node, saved.seed, saved.keyCount);
       for (const partition of operator.partitions) partition.close();
       restored.throughMs = head.batchTimeMs;
       restored.hasBegun = true;
@@ -196,7 +196,8 @@ export class KeyedState {
     return sum;
   }
 
-  #emptyOperator(node: GraphNode, seed: number): Operator {
+  /** @param keyCount that are about to come. */
+  #emptyOperator(node: GraphNode, seed: number, keyCount = 0): Operator {
     const { partitions: given, timeoutMs } = node.options;
     const count = typeof given === 'number' ? given : this.#options.partitions;
     const hasExpiry = typeof timeoutMs === 'number';
@@ -206,7 +207,7 @@ export class KeyedState {
       timeoutMs: hasExpiry ? timeoutMs : undefined,
       partitions: Array.from(
         { length: count },
-        () => new StatePartition(this.#pool, { seed, hasExpiry }),
+        () => new StatePartition(this.#pool, { seed, hasExpiry, keys: keyCount / count }),
       ),
       throughMs: undefined,
       hasBegun: false,

@@ -55,14 +55,19 @@ export class StatePartition {
   #usedBytes = 0;
   #liveBytes = 0;
 
-  /** @param options hasExpiry: keys may expire, so timers are kept. */
+  /** @param options hasExpiry: keys may expire, so timers are kept; keys: so many are about to
+   *   come. */
   constructor(
     pool: ChunkPool,
-    { seed, hasExpiry }: { readonly seed: number; readonly hasExpiry: boolean },
+    {
+      seed,
+      hasExpiry,
+      keys = 0,
+    }: { readonly seed: number; readonly hasExpiry: boolean; readonly keys?: number },
   ) {
     this.#pool = pool;
     this.#seed = seed;
-    this.#index = new StateIndex(pool);
+    this.#index = new StateIndex(pool, keys);
     this.#timers = hasExpiry ? new ExpiryTimers() : undefined;
   }
 
