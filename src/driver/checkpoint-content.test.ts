@@ -75,6 +75,27 @@ describe('the content of a checkpoint', () => {
     ]);
   });
 
+  it('keeps the pointer to a snapshot of keyed state', () => {
+    const stateSnapshot = {
+      name: 'state-0000000000002000.snapshot',
+      batchTimeMs: 2_000 as BatchTimeMs,
+      lengthBytes: 99,
+      operators: [['counts', 3] as const],
+    };
+    const content = { ...contentOf(sampleState()), stateSnapshot };
+    const read = decodeCheckpoint(encodeCheckpoint(content, msgpackCodec), msgpackCodec, 50);
+    expect(read.stateSnapshot).toEqual(stateSnapshot);
+  });
+
+  it('of the schema before, which knew no keyed state, can be read', () => {
+    const bytes = encodeCheckpoint(contentOf(sampleState()), msgpackCodec);
+    const [, fields] = msgpackCodec.unpack(bytes) as [number, Record<string, unknown>];
+    delete fields['stateSnapshot'];
+    const read = decodeCheckpoint(msgpackCodec.pack([1, fields]), msgpackCodec, 50);
+    expect(read).not.toHaveProperty('stateSnapshot');
+    expect(viewOf(read.state)).toEqual(viewOf(sampleState()));
+  });
+
   it('comes back as it was when there is nothing yet', () => {
     const content = contentOf(emptyTrackerState(50));
     const bytes = encodeCheckpoint(content, msgpackCodec);
@@ -99,7 +120,7 @@ describe('the content of a checkpoint', () => {
   });
 
   it('of a newer schema is refused as unknown', () => {
-    const bytes = msgpackCodec.pack([2, {}]);
+    const bytes = msgpackCodec.pack([3, {}]);
     expect(() => decodeCheckpoint(bytes, msgpackCodec, 50)).toThrow(
       expect.objectContaining({ code: 'FORMAT_UNKNOWN' }),
     );

@@ -72,11 +72,8 @@ async function runHistory(spec: Spec, steps: readonly Step[]): Promise<number> {
   for (const [index, { time, records, dies }] of steps.entries()) {
     history.set(time, records);
     await batches.run(time * 1_000, index);
-    // What the driver would have cleaned by now is not there any more (R8).
-    for (const share of batches.shares.keys()) {
-      if (share <= time * 1_000 - batches.times.reachMs) batches.shares.delete(share);
-    }
-    if (dies) batches.restart();
+    batches.clean();
+    if (dies) await batches.restart();
   }
   compare(batches, { spec, history });
   rmSync(spillDirectory, { recursive: true });
