@@ -11,9 +11,11 @@ import {
 import { graphOf } from '../../test/support/inline-driver.ts';
 import type { BatchTimeMs, Lsn } from '../core/ids.ts';
 import { describeGraph } from '../dstream/graph.ts';
+import type { BuildPipeline } from '../dstream/pipeline.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
-import { decodeCheckpoint, encodeCheckpoint } from './checkpoint-content.ts';
+import { decodeCheckpoint, encodeCheckpoint, readAgainOf } from './checkpoint-content.ts';
 import type { CheckpointContent } from './checkpoint-content.ts';
+import type { ReadAgain } from './cleaning.ts';
 import { applyEvent, emptyTrackerState } from './tracker-state.ts';
 import type { TrackerState } from './tracker-state.ts';
 
@@ -60,6 +62,30 @@ function contentOf(state: TrackerState): CheckpointContent {
     state,
   };
 }
+
+describe('readAgainOf', () => {
+  const of = (build: BuildPipeline, pointer: object = {}): ReadAgain => {
+    const graph = describeGraph(graphOf(build));
+    return readAgainOf({ ...contentOf(emptyTrackerState(1)), graph, ...pointer });
+  };
+  const windowed: BuildPipeline = (ssc) => ssc.generatorStream().window('3s').print();
+  const stateful: BuildPipeline = (ssc) =>
+    ssc
+      .generatorStream()
+      .window('3s')
+      .keyBy((line) => line)
+      .mapWithState((line) => line)
+      .print();
+
+  it('is how far windows look back, and the batch that keyed state has last', () => {
+    const stateSnapshot = { batchTimeMs: 7_000 };
+    expect(of(windowed)).toEqual({ reachMs: 2_000, replayAfterMs: Infinity });
+    expect(of(stateful, { stateSnapshot })).toEqual({ reachMs: 2_000, replayAfterMs: 7_000 });
+    // Before the first snapshot everything is made again.
+    expect(of(stateful)).toEqual({ reachMs: 2_000, replayAfterMs: 0 });
+    expect(readAgainOf(undefined)).toEqual({ reachMs: 0, replayAfterMs: Infinity });
+  });
+});
 
 describe('the content of a checkpoint', () => {
   it('comes back as it was', () => {

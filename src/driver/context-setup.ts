@@ -29,8 +29,7 @@ import type { KeyedState } from './keyed-state.ts';
 import { bundlePipeline } from './pipeline-bundle.ts';
 import { acceptCheckpoint } from './restart-rules.ts';
 import type { InternalOptions, RunOptions } from './run-options.ts';
-import { emptyState } from './state-parts.ts';
-import { restoreState } from './state-snapshots.ts';
+import { recoverState } from './state-parts.ts';
 
 /** A run that is ready to be started, or stopped without having been. */
 export interface PreparedRun {
@@ -181,11 +180,8 @@ function openHomeOf(
       return settled;
     },
     restore: async (pointer, from) => {
-      const state = emptyState(graph, from.options.executors);
-      if (pointer !== undefined && state.isUsed) {
-        await restoreState(state, pointer, { disk: from.disk, directory, codec: msgpackCodec });
-      }
-      onState(state);
+      const partitions = from.options.executors;
+      onState(await recoverState(graph, pointer, { disk: from.disk, directory, partitions }));
     },
     onPoison,
     onShortage,

@@ -3,10 +3,11 @@ import type { EventBus } from '../core/events.ts';
 import { uniqueId } from '../core/random.ts';
 import type { Graph } from '../dstream/graph.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
+import type { Disk } from '../wal/disk.ts';
 import type { Home } from './home-directory.ts';
 import { KeyedState } from './keyed-state.ts';
-import { StateSnapshots } from './state-snapshots.ts';
-import type { StateSnapshotsOptions } from './state-snapshots.ts';
+import { restoreState, StateSnapshots } from './state-snapshots.ts';
+import type { StatePointer, StateSnapshotsOptions } from './state-snapshots.ts';
 
 /** For a run that has nothing to restore, or not yet.
  * @param newId names that nothing else has, 32 hexadecimal digits. */
@@ -18,6 +19,30 @@ export function emptyState(
   // A seed that nobody knows: keys cannot be chosen to have one hash.
   const seed = graph.stateful.length === 0 ? 0 : Number.parseInt(newId().slice(0, 8), 16);
   return new KeyedState({ graph, codec: msgpackCodec, partitions, seed });
+}
+
+/** Where the state of the next run comes from. */
+interface StateSource {
+  readonly disk: Disk;
+  /** Of the checkpoint directory. */
+  readonly directory: string;
+  /** For operators that do not name a number themselves. */
+  readonly partitions: number;
+  readonly newId?: () => string;
+}
+
+/** The keyed state to go on with: that of the snapshot which the checkpoint points to, or none yet.
+ * Reads only. @throws as `restoreState`. */
+export async function recoverState(
+  graph: Graph,
+  pointer: StatePointer | undefined,
+  { disk, directory, partitions, newId }: StateSource,
+): Promise<KeyedState> {
+  const state = emptyState(graph, partitions, newId);
+  if (pointer !== undefined && state.isUsed) {
+    await restoreState(state, pointer, { disk, directory, codec: msgpackCodec });
+  }
+  return state;
 }
 
 interface SnapshotParts extends Pick<StateSnapshotsOptions, 'onWritten' | 'onFailed'> {

@@ -10,9 +10,11 @@ import type { BatchTimeMs, Lsn, StreamId } from '../../src/core/ids.ts';
 import { BatchHistory } from '../../src/driver/batch-history.ts';
 import { BatchScheduler } from '../../src/driver/batch-scheduler.ts';
 import { BlockMemory } from '../../src/driver/block-memory.ts';
+import { cleanableThroughMs, settledThroughMs } from '../../src/driver/cleaning.ts';
 import { KeyedState } from '../../src/driver/keyed-state.ts';
 import { OutputRunner } from '../../src/driver/output-runner.ts';
 import { TaskScheduler } from '../../src/driver/task-scheduler.ts';
+import { emptyTrackerState } from '../../src/driver/tracker-state.ts';
 import type { BatchShare } from '../../src/driver/tracker-state.ts';
 import type { DStream } from '../../src/dstream/dstream.ts';
 import type { Graph } from '../../src/dstream/graph.ts';
@@ -128,12 +130,18 @@ export class InlineBatches {
 
   /** What the driver would have cleaned by now is not there any more (R8). */
   clean(): void {
-    const isUsed = this.#process.state.isUsed;
-    const doneMs = Math.max(...this.shares.keys());
-    const settledMs = isUsed ? (this.#saved?.batchTimeMs ?? 0) : doneMs;
-    for (const timeMs of this.shares.keys()) {
-      if (timeMs <= settledMs - this.times.reachMs) this.shares.delete(timeMs);
-    }
+    const finishedOutputs = new Set<string>();
+    const batches = new Map(
+      [...this.shares].map(([timeMs, share]) => [timeMs, { share, finishedOutputs, isDone: true }]),
+    );
+    const lastAllocatedMs = Math.max(...this.shares.keys());
+    const tracked = { ...emptyTrackerState(1), batches, lastAllocatedMs };
+    const stateMs = this.#process.state.isUsed ? (this.#saved?.batchTimeMs ?? 0) : Infinity;
+    const throughMs = cleanableThroughMs(tracked, {
+      settledThroughMs: settledThroughMs(tracked, stateMs),
+      rememberMs: this.times.reachMs,
+    });
+    for (const timeMs of this.shares.keys()) if (timeMs <= throughMs) this.shares.delete(timeMs);
   }
 
   async #submit(shares: readonly BatchShare[], isDone: boolean): Promise<void> {

@@ -6,6 +6,7 @@ import type { Break } from './break.ts';
 const LAWS = 'test/sim/state-laws.test.ts';
 const SNAPSHOTS = 'src/driver/state-snapshots.test.ts';
 const PARTITION = 'src/state/state-partition.test.ts';
+const WINDOWS = 'src/driver/state-windows.test.ts';
 const UPDATE = 'src/workers/state-update.test.ts';
 
 export const STATE_BREAKS: readonly Break[] = [
@@ -163,5 +164,53 @@ export const STATE_BREAKS: readonly Break[] = [
     find: '    kept.has(id) || keyCount === 0\n',
     replace: '    kept.has(id) || keyCount > 0\n',
     caughtBy: unit('src/driver/restart-rules.test.ts', 'never dropped in silence'),
+  },
+  {
+    name: 'blocks may be missing that windows of a replay for the state look at',
+    violates: 'R8, I11',
+    file: 'src/driver/cleaning.ts',
+    find: 'const settledMs = settledThroughMs(state, replayAfterMs);',
+    replace: 'const settledMs = doneThroughMs(state);',
+    caughtBy: unit('src/driver/cleaning.test.ts', 'and those that their windows look at'),
+  },
+  {
+    name: 'keyed state waits for an output to have a batch',
+    violates: 'keyed state: it has every batch of its stream',
+    file: 'src/driver/batch-execution.ts',
+    find: 'history.times.isDue(plan.operatorId, ',
+    replace: 'history.times.isDue(plan.outputId, ',
+    caughtBy: unit(WINDOWS, 'in which none of its readers has one'),
+  },
+  {
+    name: 'keyed state over a window runs at every batch time',
+    violates: 'slides',
+    file: 'src/driver/batch-execution.ts',
+    find: 'if (!history.times.isDue(plan.operatorId, this.share.batchTimeMs)) continue;',
+    replace: '',
+    caughtBy: unit(WINDOWS, 'with each batch of a window below'),
+  },
+  {
+    name: 'the shuffle before a stateful operator has the partitions of the batch',
+    violates: 'keyed state: every key is found',
+    file: 'src/driver/batch-execution.ts',
+    find: '? state.partitionsOf(operatorId)',
+    replace: '? batch.defaultPartitions',
+    caughtBy: unit(WINDOWS, 'with the partitions that the state has'),
+  },
+  {
+    name: 'a window may look at earlier batches of keyed state',
+    violates: 'R5: a replay gives the same',
+    file: 'src/dstream/stream-times.ts',
+    find: "if (statefulId === undefined || options['windowMs'] === slideMs) return;",
+    replace: "if (statefulId === undefined || options['windowMs'] !== 0) return;",
+    caughtBy: unit('src/dstream/stream-times.test.ts', 'refuses a window over keyed state'),
+  },
+  {
+    name: 'the batches before a snapshot are cleaned, windows or not',
+    violates: 'R8',
+    file: 'src/driver/cleaning.ts',
+    find: 'const throughMs = settledMs - rememberMs;',
+    replace: 'const throughMs = settledMs;',
+    caughtBy: unit(WINDOWS, 'before the snapshot'),
   },
 ];
