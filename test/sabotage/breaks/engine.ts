@@ -106,8 +106,8 @@ export const ENGINE_BREAKS: readonly Break[] = [
     name: 'a clock that jumps back repeats a batch time',
     violates: 'R4, I5',
     file: 'src/driver/batch-generator.ts',
-    find: 'return Math.max(gridMs, tracker.state.lastAllocatedMs + batchIntervalMs) as BatchTimeMs;',
-    replace: 'return (tracker.state.lastAllocatedMs < 0 ? 0 : gridMs) as BatchTimeMs;',
+    find: 'const timeMs = Math.max(gridMs, lastAllocatedMs + batchIntervalMs);',
+    replace: 'const timeMs = lastAllocatedMs < 0 ? 0 : gridMs;',
     caughtBy: unit('src/driver/batch-generator.test.ts'),
   },
   {

@@ -113,8 +113,8 @@ export const FAULTS_BREAKS: readonly Break[] = [
     name: 'a clock that jumps back repeats batch times (seen by a real engine)',
     violates: 'R4, I5',
     file: 'src/driver/batch-generator.ts',
-    find: 'Math.max(gridMs, tracker.state.lastAllocatedMs + batchIntervalMs) as BatchTimeMs',
-    replace: 'Math.max(gridMs, batchIntervalMs * tracker.state.batches.size) as BatchTimeMs',
+    find: 'Math.max(gridMs, lastAllocatedMs + batchIntervalMs)',
+    replace: 'Math.max(gridMs, batchIntervalMs * tracker.state.batches.size)',
     caughtBy: faults('clock-jumps'),
   },
 ];
