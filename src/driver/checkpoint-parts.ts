@@ -73,13 +73,8 @@ function takeSnapshot(parts: CheckpointParts): Snapshot {
     },
     msgpackCodec,
   );
-  const stateMs = snapshots === undefined ? Infinity : (stateSnapshot?.batchTimeMs ?? 0);
-  return {
-    payload,
-    settledThroughMs: settledThroughMs(state, stateMs),
-    appliedLsn,
-    stateSnapshot,
-  };
+  const settledMs = settledThroughMs(state, snapshots?.throughMs);
+  return { payload, settledThroughMs: settledMs, appliedLsn, stateSnapshot };
 }
 
 /** R8 and R9, after a checkpoint. */

@@ -149,7 +149,7 @@ export class Engine {
     const { tracker, scheduler, state, snapshots } = this.#parts;
     // What the state does not have yet runs again, without its outputs where they are done.
     const restored = snapshots?.newest;
-    const stateMs = snapshots === undefined ? Infinity : (restored?.batchTimeMs ?? 0);
+    const stateMs = snapshots?.throughMs ?? Infinity;
     const batches = [...tracker.state.batches.values()].filter(
       ({ share, isDone }) => !isDone || share.batchTimeMs > stateMs,
     );

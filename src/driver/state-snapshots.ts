@@ -86,6 +86,11 @@ export class StateSnapshots {
     return this.#newest;
   }
 
+  /** Batches up to this one do not run again for the state; 0: all do. */
+  get throughMs(): number {
+    return this.#newest?.batchTimeMs ?? 0;
+  }
+
   /** A batch is done, and nothing of a later one is in the state. */
   completed(batchTimeMs: BatchTimeMs): void {
     this.#doneMs = batchTimeMs;
