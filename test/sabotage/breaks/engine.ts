@@ -106,8 +106,8 @@ export const ENGINE_BREAKS: readonly Break[] = [
     name: 'a clock that jumps back repeats a batch time',
     violates: 'R4, I5',
     file: 'src/driver/batch-generator.ts',
-    find: 'const timeMs = Math.max(gridMs, lastAllocatedMs + batchIntervalMs);',
-    replace: 'const timeMs = lastAllocatedMs < 0 ? 0 : gridMs;',
+    find: 'Math.max(gridMs, lastAllocatedMs + batchIntervalMs)',
+    replace: '(lastAllocatedMs < 0 ? 0 : gridMs)',
     caughtBy: unit('src/driver/batch-generator.test.ts'),
   },
   {

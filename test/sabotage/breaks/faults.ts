@@ -114,7 +114,7 @@ export const FAULTS_BREAKS: readonly Break[] = [
     violates: 'R4, I5',
     file: 'src/driver/batch-generator.ts',
     find: 'Math.max(gridMs, lastAllocatedMs + batchIntervalMs)',
-    replace: 'Math.max(gridMs, batchIntervalMs * tracker.state.batches.size)',
+    replace: 'Math.max(gridMs, batchIntervalMs * tracker.state.batches.size + 0 * lastAllocatedMs)',
     caughtBy: faults('clock-jumps'),
   },
 ];

@@ -37,8 +37,8 @@ export const TESTING_BREAKS: readonly Break[] = [
     name: 'a shuffle is computed again for each output that reads it',
     violates: 'a shuffle is one thing per batch',
     file: 'src/testing/kit/inline-engine.ts',
-    find: 'if (batch === undefined || batch.#pieces.has(shuffleId)) return;',
-    replace: 'if (batch === undefined) return;',
+    find: '    if (batch === undefined || batch.#pieces.has(shuffleId)) return;\n',
+    replace: '    if (batch === undefined) return;\n',
     caughtBy: unit(RUN_PIPELINE, 'computes a shuffle once'),
   },
   {
