@@ -151,8 +151,8 @@ class Survey {
     if (statefulId === undefined || options['windowMs'] === slideMs) return;
     const whose = parent === statefulId ? statefulId : `${parent}, which reads ${statefulId}`;
     this.problems.push(
-      `${id}: a window cannot look at earlier batches of ${whose}: keyed state is there only as it ` +
-        'is after the last batch. Put the window first and the state behind it, keep in the ' +
+      `${id}: a window cannot look at earlier batches of ${whose}: keyed state is there only as ` +
+        'it is after the last batch. Put the window first and the state behind it, keep in the ' +
         `state what the window needs, or give the window the length of one batch, ${slideMs} ms`,
     );
   }

@@ -350,7 +350,7 @@ export class EngineHistory {
     const checkpoints = count(/^checkpoints/);
     if (checkpoints > CHECKPOINTS_KEPT) throw new Error(`${checkpoints} checkpoints are left`);
     const snapshots = count(/^state\//);
-    // What a killed run had written and no checkpoint pointed to goes when the pointers have passed it.
+    // What a killed run had written, and no checkpoint pointed to, goes when the pointers are past it.
     if (snapshots > CHECKPOINTS_KEPT + this.#runCount)
       throw new Error(`${snapshots} snapshots are left`);
     for (const log of ['driver-log', 'driver-log-mirror']) {

@@ -167,7 +167,7 @@ export class InlineBatch implements ExpansionContext {
     await states.run({ operatorId, outputId, batchTimeMs: this.batchTimeMs, pieces });
   }
 
-  /** Stateful operators run in each batch of their own stream, whatever reads them has one or not. */
+  /** Stateful operators run in each batch of their own stream, also when no reader has one. */
   async #runStates(): Promise<void> {
     const { statePlans, times } = this.#engine;
     for (const { operatorId, outputId, shuffles } of statePlans) {
