@@ -11,7 +11,7 @@ export type { ResolvedOptions } from './core/options.ts';
 export type { PipelineOptions } from './core/options-types.ts';
 export type { DurabilityLevel, PositionValue } from './blocks/block-ref.ts';
 export type { Batch, BatchInfo, PartitionInfo } from './dstream/batch.ts';
-export { DStream } from './dstream/dstream.ts';
+export { DStream, StatefulDStream } from './dstream/dstream.ts';
 export type {
   GeneratorOptions,
   HttpTextOptions,
@@ -23,6 +23,13 @@ export { definePipeline, isPipelineDefinition } from './dstream/pipeline.ts';
 export type { BuildPipeline, PipelineDefinition } from './dstream/pipeline.ts';
 export { Receiver } from './dstream/receiver.ts';
 export type { ClaimOutcome, SourcePositions, StoreOptions } from './dstream/receiver.ts';
+export { StateSpec, stateSpec } from './dstream/state-spec.ts';
+export type {
+  KeyedStateOptions,
+  MapWithStateOptions,
+  State,
+  StateFunction,
+} from './dstream/state-spec.ts';
 export { StreamingContext } from './driver/stream-context.ts';
 export type { RunOptions } from './driver/run-options.ts';
 export type { EngineTotals } from './driver/engine.ts';

@@ -9,6 +9,7 @@ export function eventLevel(event: EngineEvent): LogLevel {
     case 'batch-submitted':
     case 'batch-completed':
     case 'checkpoint-written':
+    case 'state-snapshot-written':
       return 'debug';
     case 'engine-recovered':
       // Something was left behind that a reader of the log may look for.
@@ -19,6 +20,7 @@ export function eventLevel(event: EngineEvent): LogLevel {
     case 'receiver-ended':
     case 'sources-released':
     case 'copy-restored':
+    case 'state-restored':
       return 'info';
     case 'receiver-error':
     case 'receiver-restarting':
@@ -71,6 +73,9 @@ export function eventText(event: EngineEvent): string {
       return `try ${event.attempt + 1} of a task of ${event.outputId} failed: ${event.error}`;
     case 'checkpoint-written':
       return `checkpoint ${event.seq} written (${event.bytes} bytes)`;
+    case 'state-snapshot-written':
+    case 'state-restored':
+      return stateText(event);
     case 'checkpoint-skipped':
       return `checkpoint ${event.path} is not used: ${event.reason}`;
     case 'copy-restoring':
@@ -92,6 +97,17 @@ export function eventText(event: EngineEvent): string {
     default:
       return event satisfies never;
   }
+}
+
+function stateText(event: Extract<EngineEvent, { readonly type: `state-${string}` }>): string {
+  const keys = counted(event.keyCount, 'key');
+  if (event.type === 'state-snapshot-written') {
+    return `state of ${keys} after batch ${event.batchTimeMs} written (${event.bytes} bytes)`;
+  }
+  const from =
+    event.batchTimeMs === null ? 'no snapshot yet' : `snapshot after batch ${event.batchTimeMs}`;
+  const batches = counted(event.replayedBatches, 'finished batch', 'finished batches');
+  return `state of ${keys} restored (${from}); ${batches} run again for their state only`;
 }
 
 function lossText(event: Extract<EngineEvent, { readonly type: 'blocks-lost' }>): string {

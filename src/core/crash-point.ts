@@ -14,6 +14,8 @@ export type CrashStep =
   | 'quarantine.after'
   | 'read-back' // a task has read a block from its log, and not yet used it
   | 'spill' // a block without a log is being written to the spill file
+  | 'state.before' // a snapshot of keyed state is durable under its temporary name
+  | 'state.after' // and under its own
   | 'recovery.verdict'
   | 'recovery.rewrite'
   | 'recovery.replay'

@@ -97,6 +97,21 @@ export type EngineEvent =
       readonly from: string;
       readonly to: string;
     }
+  | {
+      readonly type: 'state-snapshot-written';
+      /** The batch after which the state was so. */
+      readonly batchTimeMs: number;
+      readonly keyCount: number;
+      readonly bytes: number;
+    }
+  | {
+      /** Keyed state was read back; batches since then run again, for their state only. */
+      readonly type: 'state-restored';
+      /** `null`: there was no snapshot yet. */
+      readonly batchTimeMs: number | null;
+      readonly keyCount: number;
+      readonly replayedBatches: number;
+    }
   | { readonly type: 'checkpoint-skipped'; readonly path: string; readonly reason: string }
   /** A second copy of the checkpoint directory is being made from the other one. */
   | {

@@ -88,6 +88,7 @@ function setUp(build: BuildPipeline): void {
     execution: {
       tasks: new TaskScheduler({ pool, events, maxTaskFailures: 1, threads: 2 }),
       memory,
+      arena,
       history: new BatchHistory({
         graph,
         times,

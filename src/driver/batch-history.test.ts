@@ -197,7 +197,7 @@ it('makes again what a restart has taken, and has the same windows', async () =>
   const batches = new InlineBatches(build, { spillDirectory });
   for (let i = 0; i < LETTERS.length; i += 1) {
     await batches.run((i + 1) * 1_000, i);
-    batches.restart();
+    await batches.restart();
   }
   expect(batches.results).toEqual(expected.results);
 });

@@ -12,8 +12,8 @@ import { present } from '../core/assert.ts';
 import type { EventBus } from '../core/events.ts';
 import { blockKey } from '../core/ids.ts';
 import type { BatchTimeMs, StreamId } from '../core/ids.ts';
-import { planJob } from '../dstream/batch-plan.ts';
-import type { ExpansionContext, JobPlan } from '../dstream/batch-plan.ts';
+import { planJob, planStates } from '../dstream/batch-plan.ts';
+import type { ExpansionContext, JobPlan, StatePlan } from '../dstream/batch-plan.ts';
 import type { Graph } from '../dstream/graph.ts';
 import type { StreamTimes } from '../dstream/stream-times.ts';
 import type { Leaf } from '../dstream/task-spec.ts';
@@ -44,6 +44,7 @@ export class BatchHistory {
   readonly #blocks = new Map<string, BlockInfo>();
   readonly #keeper: PieceKeeper;
   readonly #plans = new Map<string, JobPlan>();
+  readonly statePlans: readonly StatePlan[];
   /** How windows read shuffles, by shuffle id: the age of the oldest batch that an output reads, by
    * the slide of the output. Shuffles of the batch itself only have none. */
   readonly #oldestReadMs = new Map<string, Map<number, number>>();
@@ -51,6 +52,7 @@ export class BatchHistory {
   constructor(options: BatchHistoryOptions) {
     this.#options = options;
     this.#keeper = new PieceKeeper(options.arena, options.spillDirectory);
+    this.statePlans = planStates(options.graph, options.times);
     for (const { id } of options.graph.outputs) this.#addReaders(id);
   }
 

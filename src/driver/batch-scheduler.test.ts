@@ -77,6 +77,7 @@ function setUp(build: BuildPipeline): void {
     execution: {
       tasks,
       memory,
+      arena,
       history: new BatchHistory({
         graph,
         times: new StreamTimes(graph.nodes, 1_000),

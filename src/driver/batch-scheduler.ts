@@ -42,8 +42,15 @@ export class BatchScheduler {
     return this.#waiting.length + (this.#state === 'running' ? 1 : 0);
   }
 
-  /** Adds a batch; batches are given in the order of their times. */
+  /** Adds a batch; batches are given in the order of their times. One that is done runs for its
+   * state only. */
   submit(batch: TrackedBatch): void {
+    if (!batch.isDone) this.#tellSubmitted(batch);
+    this.#waiting.push(batch);
+    if (this.#state === 'idle') void this.#run();
+  }
+
+  #tellSubmitted(batch: TrackedBatch): void {
     const { inputs, batchTimeMs } = batch.share;
     const blockCount = inputs.reduce(
       (n, each) => n + (each.kind === 'blocks' ? each.blocks.length : 0),
@@ -51,8 +58,6 @@ export class BatchScheduler {
     );
     const recordCount = shareRecordCount(inputs);
     this.#options.events.emit({ type: 'batch-submitted', batchTimeMs, recordCount, blockCount });
-    this.#waiting.push(batch);
-    if (this.#state === 'idle') void this.#run();
   }
 
   /** Resolves when no batch waits or runs, or when the scheduler has failed. */
@@ -85,10 +90,22 @@ export class BatchScheduler {
     for (const wake of this.#idle.splice(0)) wake();
   }
 
+  /** A batch that is done and whose state was lost with the memory of an earlier process: makes the
+   * state again. Its outputs stand. */
+  async #replay({ share }: TrackedBatch): Promise<void> {
+    const running = new BatchExecution(share, this.#options.execution);
+    try {
+      await running.runStates();
+    } finally {
+      running.close();
+    }
+  }
+
   async #runBatch(batch: TrackedBatch): Promise<void> {
     const { graph, clock, events, outputs, execution } = this.#options;
     const { times } = execution.history;
     const { batchTimeMs, inputs } = batch.share;
+    if (batch.isDone) return this.#replay(batch);
     const startedMs = clock.monotonicMs();
     const schedulingDelayMs = Math.max(0, clock.wallMs() - batchTimeMs);
     const running = new BatchExecution(batch.share, execution);
@@ -99,6 +116,7 @@ export class BatchScheduler {
         await outputs.run(id, running);
         batch.finishedOutputs.add(id);
       }
+      await running.runStates();
     } finally {
       running.close();
     }

@@ -11,9 +11,11 @@ import {
 import { graphOf } from '../../test/support/inline-driver.ts';
 import type { BatchTimeMs, Lsn } from '../core/ids.ts';
 import { describeGraph } from '../dstream/graph.ts';
+import type { BuildPipeline } from '../dstream/pipeline.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
-import { decodeCheckpoint, encodeCheckpoint } from './checkpoint-content.ts';
+import { decodeCheckpoint, encodeCheckpoint, readAgainOf } from './checkpoint-content.ts';
 import type { CheckpointContent } from './checkpoint-content.ts';
+import type { ReadAgain } from './cleaning.ts';
 import { applyEvent, emptyTrackerState } from './tracker-state.ts';
 import type { TrackerState } from './tracker-state.ts';
 
@@ -61,6 +63,30 @@ function contentOf(state: TrackerState): CheckpointContent {
   };
 }
 
+describe('readAgainOf', () => {
+  const of = (build: BuildPipeline, pointer: object = {}): ReadAgain => {
+    const graph = describeGraph(graphOf(build));
+    return readAgainOf({ ...contentOf(emptyTrackerState(1)), graph, ...pointer });
+  };
+  const windowed: BuildPipeline = (ssc) => ssc.generatorStream().window('3s').print();
+  const stateful: BuildPipeline = (ssc) =>
+    ssc
+      .generatorStream()
+      .window('3s')
+      .keyBy((line) => line)
+      .mapWithState((line) => line)
+      .print();
+
+  it('is how far windows look back, and the batch that keyed state has last', () => {
+    const stateSnapshot = { batchTimeMs: 7_000 };
+    expect(of(windowed)).toEqual({ reachMs: 2_000, replayAfterMs: Infinity });
+    expect(of(stateful, { stateSnapshot })).toEqual({ reachMs: 2_000, replayAfterMs: 7_000 });
+    // Before the first snapshot everything is made again.
+    expect(of(stateful)).toEqual({ reachMs: 2_000, replayAfterMs: 0 });
+    expect(readAgainOf(undefined)).toEqual({ reachMs: 0, replayAfterMs: Infinity });
+  });
+});
+
 describe('the content of a checkpoint', () => {
   it('comes back as it was', () => {
     const content = contentOf(sampleState());
@@ -73,6 +99,27 @@ describe('the content of a checkpoint', () => {
       [2_000, true],
       [3_000, false],
     ]);
+  });
+
+  it('keeps the pointer to a snapshot of keyed state', () => {
+    const stateSnapshot = {
+      name: 'state-0000000000002000.snapshot',
+      batchTimeMs: 2_000 as BatchTimeMs,
+      lengthBytes: 99,
+      operators: [['counts', 3] as const],
+    };
+    const content = { ...contentOf(sampleState()), stateSnapshot };
+    const read = decodeCheckpoint(encodeCheckpoint(content, msgpackCodec), msgpackCodec, 50);
+    expect(read.stateSnapshot).toEqual(stateSnapshot);
+  });
+
+  it('of the schema before, which knew no keyed state, can be read', () => {
+    const bytes = encodeCheckpoint(contentOf(sampleState()), msgpackCodec);
+    const [, fields] = msgpackCodec.unpack(bytes) as [number, Record<string, unknown>];
+    delete fields['stateSnapshot'];
+    const read = decodeCheckpoint(msgpackCodec.pack([1, fields]), msgpackCodec, 50);
+    expect(read).not.toHaveProperty('stateSnapshot');
+    expect(viewOf(read.state)).toEqual(viewOf(sampleState()));
   });
 
   it('comes back as it was when there is nothing yet', () => {
@@ -99,7 +146,7 @@ describe('the content of a checkpoint', () => {
   });
 
   it('of a newer schema is refused as unknown', () => {
-    const bytes = msgpackCodec.pack([2, {}]);
+    const bytes = msgpackCodec.pack([3, {}]);
     expect(() => decodeCheckpoint(bytes, msgpackCodec, 50)).toThrow(
       expect.objectContaining({ code: 'FORMAT_UNKNOWN' }),
     );

@@ -6,16 +6,21 @@
 import type { PositionValue } from '../blocks/block-ref.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { Incarnation, Lsn, StreamId } from '../core/ids.ts';
+import { roleOf } from '../dstream/graph.ts';
 import type { NodeDescription } from '../dstream/graph.ts';
 import { reachMsOf } from '../dstream/stream-times.ts';
 import type { Codec } from '../serde/codec.ts';
+import type { ReadAgain } from './cleaning.ts';
 import { SourceIdWindow } from './source-id-window.ts';
+import type { StatePointer } from './state-snapshots.ts';
 import { blockFromTuple, blockToTuple, shareFromTuple, shareToTuple } from './tracker-events.ts';
 import type { BlockTuple, ShareTuple } from './tracker-events.ts';
 import { emptyTrackerState } from './tracker-state.ts';
 import type { TrackerState } from './tracker-state.ts';
 
-const CHECKPOINT_SCHEMA = 1;
+const CHECKPOINT_SCHEMA = 2;
+/** Had no `stateSnapshot`. */
+const CHECKPOINT_SCHEMA_MIN = 1;
 
 /** Everything a checkpoint holds. */
 export interface CheckpointContent {
@@ -29,6 +34,8 @@ export interface CheckpointContent {
   readonly appliedLsn: Lsn;
   /** The last epoch that started receivers. */
   readonly receiversEpoch: number;
+  /** Keyed state after a batch that is done here, and all before it. Absent before the first. */
+  readonly stateSnapshot?: StatePointer;
   readonly state: TrackerState;
 }
 
@@ -40,6 +47,8 @@ interface Fields {
   readonly config: Readonly<Record<string, unknown>>;
   readonly appliedLsn: number;
   readonly receiversEpoch: number;
+  /** From schema 2 on. */
+  readonly stateSnapshot?: StatePointer | null;
   readonly queues: readonly (readonly [string, readonly BlockTuple[]])[];
   readonly batches: readonly (readonly [ShareTuple, readonly string[], boolean])[];
   readonly lastAllocatedMs: number;
@@ -53,18 +62,22 @@ interface Fields {
   readonly queueIndexes: readonly (readonly [string, number])[];
 }
 
-/** How far before a batch the windows of the run that wrote the checkpoint looked. Batches that are
- * done are known from checkpoints only. */
-export function reachMsIn(checkpoint: CheckpointContent | undefined): number {
-  const batchIntervalMs = checkpoint?.config['batchIntervalMs'];
-  if (checkpoint === undefined || typeof batchIntervalMs !== 'number') return 0;
-  return reachMsOf(checkpoint.graph, batchIntervalMs);
+/** What a start from this checkpoint reads of batches that are done, for the windows and the keyed
+ * state of the run that wrote it. Batches that are done are known from checkpoints only. */
+export function readAgainOf(checkpoint: CheckpointContent | undefined): ReadAgain {
+  if (checkpoint === undefined) return { reachMs: 0, replayAfterMs: Infinity };
+  const { config, graph, stateSnapshot } = checkpoint;
+  const { batchIntervalMs } = config;
+  const reachMs = typeof batchIntervalMs === 'number' ? reachMsOf(graph, batchIntervalMs) : 0;
+  const hasState = graph.some(({ kind }) => roleOf(kind) === 'state');
+  return { reachMs, replayAfterMs: hasState ? (stateSnapshot?.batchTimeMs ?? 0) : Infinity };
 }
 
 export function encodeCheckpoint(content: CheckpointContent, codec: Codec): Uint8Array {
-  const { state, ...rest } = content;
+  const { state, stateSnapshot = null, ...rest } = content;
   const fields: Fields = {
     ...rest,
+    stateSnapshot,
     queues: [...state.queues].map(([stream, blocks]) => [stream, blocks.map(blockToTuple)]),
     batches: [...state.batches.values()].map(({ share, finishedOutputs, isDone }) => [
       shareToTuple(share),
@@ -91,16 +104,19 @@ export function decodeCheckpoint(
   sourceIdsMax: number,
 ): CheckpointContent {
   const [schema, fields] = codec.unpack(payload) as readonly [number, Fields];
-  if (schema !== CHECKPOINT_SCHEMA) {
+  if (schema < CHECKPOINT_SCHEMA_MIN || schema > CHECKPOINT_SCHEMA) {
     throw new MillraceError(
       'FORMAT_UNKNOWN',
-      `the checkpoint has content schema ${schema}; this version knows ${CHECKPOINT_SCHEMA}`,
+      `the checkpoint has content schema ${schema}; this version knows ` +
+        `${CHECKPOINT_SCHEMA_MIN} to ${CHECKPOINT_SCHEMA}`,
     );
   }
-  const { pipeline, graph, graphHash, codeHash, config, receiversEpoch } = fields;
+  const { pipeline, graph, graphHash, codeHash, config, receiversEpoch, stateSnapshot } = fields;
   const appliedLsn = fields.appliedLsn as Lsn;
   const state = decodeState(fields, codec, sourceIdsMax);
-  return { pipeline, graph, graphHash, codeHash, config, appliedLsn, receiversEpoch, state };
+  const facts = { pipeline, graph, graphHash, codeHash, config, appliedLsn, receiversEpoch, state };
+  const isThere = stateSnapshot !== undefined && stateSnapshot !== null;
+  return isThere ? { ...facts, stateSnapshot } : facts;
 }
 
 function decodeState(fields: Fields, codec: Codec, sourceIdsMax: number): TrackerState {

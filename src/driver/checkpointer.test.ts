@@ -65,7 +65,7 @@ function newCheckpointer(onForgettable?: () => Promise<void>): Checkpointer {
     },
     takeSnapshot: () => ({
       payload: Buffer.from(String(now)),
-      doneThroughMs: now * 10,
+      settledThroughMs: now * 10,
       appliedLsn: now as Lsn,
     }),
     onForgettable: async (facts) => {
@@ -200,9 +200,9 @@ describe('what may be forgotten', () => {
   it('is told by the oldest kept one, once this run has written them all', async () => {
     for (now = 1; now <= 4; now += 1) await checkpointer.force();
     expect(forgettable).toEqual([
-      { doneThroughMs: 10, appliedLsn: 1 },
-      { doneThroughMs: 20, appliedLsn: 2 },
-      { doneThroughMs: 30, appliedLsn: 3 },
+      { settledThroughMs: 10, appliedLsn: 1 },
+      { settledThroughMs: 20, appliedLsn: 2 },
+      { settledThroughMs: 30, appliedLsn: 3 },
     ]);
     expect(await kept()).toEqual(['3', '4']);
   });

@@ -11,20 +11,25 @@ import { reached } from '../core/crash-point.ts';
 import { MillraceError, toError } from '../core/errors.ts';
 import type { EventBus } from '../core/events.ts';
 import type { Lsn } from '../core/ids.ts';
+import type { StatePointer } from './state-snapshots.ts';
 
 /** One moment of the engine. */
 export interface Snapshot {
   readonly payload: Uint8Array;
-  /** All batches up to this time are done in it. */
-  readonly doneThroughMs: number;
+  /** All batches up to this time are done in it, and keyed state that it points to has them. */
+  readonly settledThroughMs: number;
   readonly appliedLsn: Lsn;
+  /** The snapshot of keyed state that it points to. */
+  readonly stateSnapshot?: StatePointer | undefined;
 }
 
 /** What the oldest kept checkpoint no longer needs. */
 export interface Forgettable {
-  readonly doneThroughMs: number;
+  readonly settledThroughMs: number;
   /** Driver events up to this one are in every kept checkpoint. */
   readonly appliedLsn: Lsn;
+  /** Older snapshots of keyed state are pointed to by none. */
+  readonly stateSnapshot?: StatePointer | undefined;
 }
 
 export interface CheckpointerOptions {
@@ -135,13 +140,13 @@ export class Checkpointer {
     this.#isWanted = false;
     this.#lastStartMs = clock.monotonicMs();
     await check();
-    const { payload, doneThroughMs, appliedLsn } = takeSnapshot();
+    const { payload, ...facts } = takeSnapshot();
     reached('R7.before');
     const { seq } = await this.#store(payload);
     this.#retryMs = RETRY_MS;
     reached('R7.after');
     events.emit({ type: 'checkpoint-written', seq, bytes: payload.byteLength });
-    this.#kept.push({ doneThroughMs, appliedLsn });
+    this.#kept.push(facts);
     // Until this run has written them all, the store still keeps an older one of another run.
     if (this.#kept.length < keep) return;
     if (this.#kept.length > keep) this.#kept.shift();

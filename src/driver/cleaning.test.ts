@@ -8,6 +8,7 @@ import {
   doneThroughMs,
   lowestNeededLsns,
   neededLogs,
+  settledThroughMs,
 } from './cleaning.ts';
 import { applyEvent, emptyTrackerState } from './tracker-state.ts';
 import type { TrackerState } from './tracker-state.ts';
@@ -29,6 +30,17 @@ function finish(state: TrackerState, timeMs: number): void {
   if (batch === undefined) throw new Error(`no batch ${timeMs}`);
   batch.isDone = true;
 }
+
+describe('settledThroughMs', () => {
+  it('is no later than what is done, and than the snapshot of keyed state', () => {
+    const state = sample();
+    finish(state, 1_000);
+    expect(settledThroughMs(state)).toBe(1_999);
+    expect(settledThroughMs(state, 1_000)).toBe(1_000);
+    expect(settledThroughMs(state, 0)).toBe(0);
+    expect(settledThroughMs(state, 5_000)).toBe(1_999);
+  });
+});
 
 describe('doneThroughMs', () => {
   it('is just before the oldest batch that is not done', () => {
@@ -61,8 +73,8 @@ function batches(count: number): TrackerState {
 describe('cleanableThroughMs', () => {
   it('keeps what windows of the next batch look at', () => {
     const state = batches(9);
-    const through = (doneThrough: number, rememberMs: number): number =>
-      cleanableThroughMs(state, { doneThroughMs: doneThrough, rememberMs });
+    const through = (settledMs: number, rememberMs: number): number =>
+      cleanableThroughMs(state, { settledThroughMs: settledMs, rememberMs });
     expect(through(9_000, 0)).toBe(9_000);
     // The batch at 10 s has a window of 3 s: it looks at 8, 9 and 10.
     expect(through(9_000, 2_000)).toBe(7_000);
@@ -70,21 +82,39 @@ describe('cleanableThroughMs', () => {
     expect(through(5_999, 2_000)).toBe(3_000);
     expect(through(2_000, 2_000)).toBe(0);
   });
+
+  it('keeps what windows of batches look at that run again for keyed state', () => {
+    const state = batches(9);
+    for (const time of state.batches.keys()) finish(state, time);
+    // All is done, and the state has the batches up to 5 s: the one at 6 s runs again, and its
+    // window of 3 s has 4, 5 and 6.
+    const settledMs = settledThroughMs(state, 5_000);
+    expect(cleanableThroughMs(state, { settledThroughMs: settledMs, rememberMs: 2_000 })).toBe(
+      3_000,
+    );
+    // Before the first snapshot every batch may run again.
+    const facts = { settledThroughMs: settledThroughMs(state, 0), rememberMs: 0 };
+    expect(cleanableThroughMs(state, facts)).toBe(0);
+  });
 });
 
 describe('batchesToRead', () => {
   it('are those that are not done, and those that their windows look at', () => {
     const state = batches(6);
     for (const time of [1_000, 2_000, 3_000, 4_000]) finish(state, time);
-    const toRead = (reachMs: number): number[] =>
+    const toRead = (reachMs: number, replayAfterMs: number = Infinity): number[] =>
       [...state.batches.values()]
-        .filter(batchesToRead(state, reachMs))
+        .filter(batchesToRead(state, { reachMs, replayAfterMs }))
         .map(({ share }) => share.batchTimeMs);
     expect(toRead(0)).toEqual([5_000, 6_000]);
     expect(toRead(2_000)).toEqual([3_000, 4_000, 5_000, 6_000]);
     finish(state, 5_000);
     finish(state, 6_000);
     expect(toRead(2_000)).toEqual([5_000, 6_000]);
+    // The state has the batches up to 4 s: 5 and 6 run again, and the window of 5 has 3, 4 and 5.
+    expect(toRead(0, 4_000)).toEqual([5_000, 6_000]);
+    expect(toRead(2_000, 4_000)).toEqual([3_000, 4_000, 5_000, 6_000]);
+    expect(toRead(0, 0)).toHaveLength(6);
   });
 });
 

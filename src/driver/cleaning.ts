@@ -1,8 +1,14 @@
 /** What may be forgotten, read off the tracker state: the arithmetic of R8 and R9. Pure.
  *
- * A batch is cleaned when it and all before it are done in the oldest kept checkpoint, and no
- * window of a batch that is not looks at it. A receiver log may be recycled below the oldest block
- * that a queue or an uncleaned batch still names. By LSNs and batch times, never by clocks.
+ * A batch is settled when it and all before it are done in the oldest kept checkpoint, and keyed
+ * state, if there is any, has them in the snapshot that this checkpoint points to: then it does not
+ * run again. It is cleaned when, besides, no window of a batch that may run again looks at it:
+ *
+ *      cleaned ──► │ windows look back, or `remember` │ run again for the state │ not done
+ *                                                     └─ snapshot               └─ done through
+ *
+ * A receiver log may be recycled below the oldest block that a queue or an uncleaned batch still
+ * names. By LSNs and batch times, never by clocks.
  * @module */
 import type { BlockInfo } from '../blocks/block-ref.ts';
 import type { Lsn } from '../core/ids.ts';
@@ -18,32 +24,49 @@ export function doneThroughMs(state: TrackerState): number {
   return oldestUnfinishedMs === Infinity ? state.lastAllocatedMs : oldestUnfinishedMs - 1;
 }
 
+/** The latest batch time up to which no batch has to run again after a crash: neither for its
+ * outputs nor for keyed state, which is made again from its newest snapshot on.
+ * @param stateThroughMs of that snapshot; absent for pipelines without state. */
+export function settledThroughMs(state: TrackerState, stateThroughMs: number = Infinity): number {
+  return Math.min(doneThroughMs(state), stateThroughMs);
+}
+
 /** The latest batch that may be cleaned; 0: none.
- * @param facts doneThroughMs: of the oldest kept checkpoint. rememberMs: how far before a batch
- *   that is not done batches are kept. */
+ * @param facts settledThroughMs: of the oldest kept checkpoint. rememberMs: how far before a batch
+ *   that may run again batches are kept. */
 export function cleanableThroughMs(
   state: TrackerState,
-  { doneThroughMs: doneMs, rememberMs }: CleaningFacts,
+  { settledThroughMs: settledMs, rememberMs }: CleaningFacts,
 ): number {
-  // What is not done comes one batch interval after `doneMs`, or later, and reaches that far back.
-  const throughMs = doneMs - rememberMs;
+  // What may run again comes one batch interval after `settledMs`, or later, and reaches that far
+  // back.
+  const throughMs = settledMs - rememberMs;
   return [...state.batches.keys()]
     .filter((time) => time <= throughMs)
     .reduce((latest, time) => Math.max(latest, time), 0);
 }
 
 interface CleaningFacts {
-  readonly doneThroughMs: number;
+  readonly settledThroughMs: number;
   readonly rememberMs: number;
 }
 
-/** Tells of a batch whether its blocks will be read: it is not done, or a window of one that is not
- * looks at it. @param reachMs how far back windows look. */
+/** What a start reads besides batches that are not done. */
+export interface ReadAgain {
+  /** How far before a batch its windows look. */
+  readonly reachMs: number;
+  /** Batches later than this run again for keyed state, also when they are done; Infinity: none. */
+  readonly replayAfterMs: number;
+}
+
+/** Tells of a batch whether its blocks will be read: it runs again, because it is not done or for
+ * keyed state, or a window of one that runs again or is still to come looks at it. */
 export function batchesToRead(
   state: TrackerState,
-  reachMs: number,
+  { reachMs, replayAfterMs }: ReadAgain,
 ): (batch: TrackedBatch) => boolean {
-  const afterMs = reachMs === 0 ? Infinity : doneThroughMs(state) - reachMs;
+  const settledMs = settledThroughMs(state, replayAfterMs);
+  const afterMs = reachMs === 0 ? replayAfterMs : settledMs - reachMs;
   return ({ share, isDone }) => !isDone || share.batchTimeMs > afterMs;
 }
 

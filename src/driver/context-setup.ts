@@ -25,9 +25,11 @@ import { spawnTaskThreads } from './executor-pool.ts';
 import { spawnReceiverThread } from './executor-threads.ts';
 import { openHome } from './home-directory.ts';
 import type { Home } from './home-directory.ts';
+import type { KeyedState } from './keyed-state.ts';
 import { bundlePipeline } from './pipeline-bundle.ts';
 import { acceptCheckpoint } from './restart-rules.ts';
 import type { InternalOptions, RunOptions } from './run-options.ts';
+import { recoverState } from './state-parts.ts';
 
 /** A run that is ready to be started, or stopped without having been. */
 export interface PreparedRun {
@@ -68,6 +70,7 @@ export async function prepareRun(
   if (onEvent !== undefined) events.subscribe(onEvent);
   let engine: Engine | undefined = undefined;
   let home: Home | undefined;
+  const restored: { state?: KeyedState } = {};
   const disks = openDisks(givenDisk, resolveOptions(sources));
   const { disk } = disks;
   try {
@@ -78,13 +81,14 @@ export async function prepareRun(
       events,
       onPoison: (error) => engine?.fail(error),
       onShortage: (shortage) => engine?.noteDriverShortage(shortage),
+      onState: (state) => (restored.state = state),
     });
     const resolved = home?.options ?? resolveOptions(sources);
     engine = new Engine({
       graph,
       module: bundle,
       options: resolved,
-      ...(home === undefined ? {} : { home }),
+      ...(home === undefined ? {} : { home, state: restored.state }),
       disk,
       closeDisk: () => disks.close(),
       clock,
@@ -135,13 +139,15 @@ interface HomeServices {
   readonly events: EventBus;
   readonly onPoison: (error: Error) => void;
   readonly onShortage: (shortage: Shortage | undefined) => void;
+  /** The keyed state to go on with. */
+  readonly onState: (state: KeyedState) => void;
 }
 
 /** The checkpoint directory of a run, or none. */
 function openHomeOf(
   sources: OptionSources,
   graph: Graph,
-  { disk, mirrorDisk, clock, events, onPoison, onShortage }: HomeServices,
+  { disk, mirrorDisk, clock, events, onPoison, onShortage, onState }: HomeServices,
 ): Promise<Home | undefined> {
   const options = resolveOptions(sources);
   const { checkpointDir } = options;
@@ -172,6 +178,10 @@ function openHomeOf(
         warn: (message) => events.emit({ type: 'warning', message }),
       });
       return settled;
+    },
+    restore: async (pointer, from) => {
+      const partitions = from.options.executors;
+      onState(await recoverState(graph, pointer, { disk: from.disk, directory, partitions }));
     },
     onPoison,
     onShortage,

@@ -9,9 +9,9 @@ import { SpillFile } from '../blocks/spill-file.ts';
 import { formatBytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import type { CrashPlan } from '../core/crash-point.ts';
-import { MillraceError, toError } from '../core/errors.ts';
+import { MillraceError } from '../core/errors.ts';
 import type { EventBus } from '../core/events.ts';
-import type { BatchTimeMs, Lsn, StreamId } from '../core/ids.ts';
+import type { Lsn, StreamId } from '../core/ids.ts';
 import { uniqueId } from '../core/random.ts';
 import type { ResolvedOptions } from '../core/options.ts';
 import { describeGraph, graphHash } from '../dstream/graph.ts';
@@ -28,18 +28,11 @@ import { BatchScheduler } from './batch-scheduler.ts';
 import { BlockMemory } from './block-memory.ts';
 import { BlockTracker } from './block-tracker.ts';
 import type { EventLog } from './block-tracker.ts';
-import { encodeCheckpoint } from './checkpoint-content.ts';
-import { Checkpointer } from './checkpointer.ts';
-import type { Forgettable, Snapshot } from './checkpointer.ts';
-import { cleanableThroughMs, doneThroughMs, lowestNeededLsns, neededLogs } from './cleaning.ts';
+import { buildCheckpointer } from './checkpoint-parts.ts';
+import type { Checkpointer } from './checkpointer.ts';
 import type { SpawnTaskExecutors, TaskExecutors } from './executor-pool.ts';
 import type { SpawnReceiverExecutor } from './executor-threads.ts';
-import {
-  CHECKPOINTS_KEPT,
-  REMOVED_PREFIX,
-  requireOwnManifest,
-  SPILL_PREFIX,
-} from './home-directory.ts';
+import { SPILL_PREFIX } from './home-directory.ts';
 import type { Home } from './home-directory.ts';
 import { OutputRunner } from './output-runner.ts';
 import { ReceiverTracker } from './receiver-tracker.ts';
@@ -47,6 +40,9 @@ import type { ReceiverPlace, ReceiverTrackerOptions } from './receiver-tracker.t
 import { RememberedBlocks } from './remembered-blocks.ts';
 import { SourceIdClaims } from './source-id-claims.ts';
 import { SpaceWatch } from './space-watch.ts';
+import type { KeyedState } from './keyed-state.ts';
+import { buildSnapshots, emptyState } from './state-parts.ts';
+import type { StateSnapshots } from './state-snapshots.ts';
 import { TaskScheduler } from './task-scheduler.ts';
 import { emptyTrackerState } from './tracker-state.ts';
 import type { TrackedBatch } from './tracker-state.ts';
@@ -57,6 +53,8 @@ export interface EngineInput {
   readonly options: ResolvedOptions;
   /** Absent without a checkpoint directory. */
   readonly home?: Home;
+  /** As the checkpoint had it. @defaultValue empty */
+  readonly state?: KeyedState;
   readonly disk: Disk;
   /** Called last of all, when the run has ended; absent: the disk is not the run's own. */
   readonly closeDisk?: () => Promise<void>;
@@ -91,6 +89,9 @@ export interface EngineParts {
   readonly scheduler: BatchScheduler;
   readonly generator: BatchGenerator;
   readonly checkpointer: Checkpointer | undefined;
+  readonly state: KeyedState;
+  /** Absent without state, or without a checkpoint directory. */
+  readonly snapshots: StateSnapshots | undefined;
   readonly space: SpaceWatch;
   readonly times: StreamTimes;
   readonly remembered: RememberedBlocks;
@@ -109,6 +110,8 @@ interface Base {
   readonly tracker: BlockTracker;
   readonly space: SpaceWatch;
   readonly times: StreamTimes;
+  readonly state: KeyedState;
+  readonly snapshots: StateSnapshots | undefined;
   /** Receivers by executor. */
   readonly places: readonly ReceiverPlace[][];
 }
@@ -142,9 +145,18 @@ export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts 
     },
   });
   const times = new StreamTimes(graph.nodes, options.batchIntervalMs);
-  const base: Base = { input, hooks, arena, memory, tracker, space, times, places };
-  const receivers: ReceiverTracker = buildReceivers(base, claims, witness);
   const { newId = uniqueId } = input;
+  const state = input.state ?? emptyState(graph, options.executors, newId);
+  const snapshots = buildSnapshots({
+    state,
+    home,
+    events,
+    onWritten: () => checkpointer?.request(),
+    onFailed: hooks.onFailed,
+  });
+  const own = { space, times, places, state, snapshots };
+  const base: Base = { input, hooks, arena, memory, tracker, ...own };
+  const receivers: ReceiverTracker = buildReceivers(base, claims, witness);
   const spillDirectory = join(scratchOf(input), `${SPILL_PREFIX}${newId()}`);
   const pool = buildPool(base, spillDirectory);
   const scheduler = buildScheduler(base, pool, spillDirectory);
@@ -162,11 +174,14 @@ export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts 
     onAllocated: hooks.onAllocated,
     onFailed: hooks.onFailed,
   });
-  const checkpointer = home === undefined ? undefined : buildCheckpointer(base, home, receivers);
+  const checkpointer: Checkpointer | undefined =
+    home === undefined
+      ? undefined
+      : buildCheckpointer({ ...input, ...base, home, receivers, onFailed: hooks.onFailed });
   const cleanUp = (): Promise<void> => input.disk.removeTree(spillDirectory);
   const parts = { tracker, receivers, memory, pool, scheduler, generator, checkpointer };
   const remembered = new RememberedBlocks(memory, times.reachMs);
-  return { ...parts, space, times, remembered, cleanUp };
+  return { ...parts, state, snapshots, space, times, remembered, cleanUp };
 }
 
 function buildMemory({ graph, options, home, events }: EngineInput, arena: BlockArena) {
@@ -322,7 +337,7 @@ function buildPool({ input, arena }: Base, spillDirectory: string): TaskExecutor
 }
 
 function buildScheduler(base: Base, pool: TaskExecutors, spillDirectory: string): BatchScheduler {
-  const { input, arena, memory, hooks, times, tracker } = base;
+  const { input, arena, memory, hooks, times, tracker, state } = base;
   const { graph, clock, events, options, home } = input;
   const { maxTaskFailures, executors: threads } = options;
   const tasks = new TaskScheduler({ pool, events, maxTaskFailures, threads });
@@ -342,6 +357,8 @@ function buildScheduler(base: Base, pool: TaskExecutors, spillDirectory: string)
     execution: {
       tasks,
       memory,
+      arena,
+      state,
       history: new BatchHistory({
         graph,
         times,
@@ -356,94 +373,6 @@ function buildScheduler(base: Base, pool: TaskExecutors, spillDirectory: string)
     onCompleted: hooks.onCompleted,
     onFailed: hooks.onFailed,
   });
-}
-
-function buildCheckpointer(base: Base, home: Home, receivers: ReceiverTracker): Checkpointer {
-  const { input, hooks } = base;
-  return new Checkpointer({
-    store: home.store,
-    clock: input.clock,
-    events: input.events,
-    intervalMs: input.options.checkpointIntervalMs,
-    keep: CHECKPOINTS_KEPT,
-    check: () => requireOwnManifest(home),
-    takeSnapshot: () => takeSnapshot(base, home),
-    onForgettable: (facts) => forget(base, home, { receivers, facts }),
-    // A checkpoint lets segments go, which is more room than the spare had.
-    makeRoom: () => home.driverLog.releaseSpare(),
-    onFailed: hooks.onFailed,
-  });
-}
-
-function takeSnapshot({ input, tracker }: Base, home: Home): Snapshot {
-  const { graph, module, options } = input;
-  const description = describeGraph(graph);
-  const payload = encodeCheckpoint(
-    {
-      pipeline: options.name,
-      graph: description,
-      graphHash: graphHash(description),
-      codeHash: module.codeHash,
-      config: { ...options },
-      appliedLsn: tracker.appliedLsn,
-      receiversEpoch: home.manifest.epoch,
-      state: tracker.state,
-    },
-    msgpackCodec,
-  );
-  return { payload, doneThroughMs: doneThroughMs(tracker.state), appliedLsn: tracker.appliedLsn };
-}
-
-/** R8 and R9, after a checkpoint. */
-async function forget(
-  { input, tracker, times }: Base,
-  home: Home,
-  work: { readonly receivers: ReceiverTracker; readonly facts: Forgettable },
-): Promise<void> {
-  const { state } = tracker;
-  const { doneThroughMs: doneMs } = work.facts;
-  const { rememberMs } = input.options;
-  const throughMs = cleanableThroughMs(state, {
-    doneThroughMs: doneMs,
-    rememberMs: Math.max(times.reachMs, rememberMs),
-  });
-  if (throughMs > state.cleanedThroughMs) await tracker.clean(throughMs as BatchTimeMs);
-  const lowest = lowestNeededLsns(state);
-  await work.receivers.truncateLogs((index) => lowest.get(home.logs.nameOf(index)));
-  const running = work.receivers.executorCount;
-  await removeOldLogs(input, home, { running, needed: neededLogs(state) });
-  await home.driverLog.truncateBefore((work.facts.appliedLsn + 1) as Lsn);
-}
-
-/** Logs that no executor of this run has are read until cleaned, then removed. The new name first:
- * a log that is half gone must not look like one that has lost something. */
-async function removeOldLogs(
-  { events }: EngineInput,
-  home: Home,
-  { running, needed }: { readonly running: number; readonly needed: ReadonlySet<string> },
-): Promise<void> {
-  const { disk } = home;
-  const names = Array.from({ length: running }, (_, index) => home.logs.nameOf(index));
-  for (const name of home.oldLogs) {
-    if (names.includes(name) || needed.has(name)) continue;
-    home.oldLogs.delete(name);
-    try {
-      await removeLog(disk, home, name);
-    } catch (error) {
-      if (!home.logs.hasFailed(name)) throw error;
-      // Its disk fails, which is known; the next start removes it.
-      const message = `${name} cannot be removed: ${toError(error).message}`;
-      events.emit({ type: 'warning', message });
-    }
-  }
-}
-
-async function removeLog(disk: Disk, home: Home, name: string): Promise<void> {
-  if (home.logs.isElsewhere(name)) return home.logs.remove(name);
-  const removed = join(home.directory, `${REMOVED_PREFIX}${name}`);
-  await disk.rename(join(home.directory, name), removed);
-  await disk.syncDirectory(home.directory);
-  await disk.removeTree(removed);
 }
 
 /** Publishes the driver log's durable LSN, which receiver logs write down as witnesses. */

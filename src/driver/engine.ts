@@ -16,7 +16,6 @@ import type { Shortage } from '../wal/shortage.ts';
 import { inputOptions } from '../dstream/input-options.ts';
 import type { ReceiverExecutorStats } from '../workers/protocol.ts';
 import { shareRecordCount } from './batch-shares.ts';
-import type { Checkpointer } from './checkpointer.ts';
 import { blocksToRun } from './cleaning.ts';
 import { buildParts } from './engine-parts.ts';
 import type { EngineInput, EngineParts } from './engine-parts.ts';
@@ -148,9 +147,20 @@ export class Engine {
   }
 
   #submitUnfinished(): void {
-    const { tracker, scheduler } = this.#parts;
-    const batches = [...tracker.state.batches.values()].filter(({ isDone }) => !isDone);
+    const { tracker, scheduler, state, snapshots } = this.#parts;
+    // What the state does not have yet runs again, without its outputs where they are done.
+    const restored = snapshots?.newest;
+    const stateMs = snapshots?.throughMs ?? Infinity;
+    const batches = [...tracker.state.batches.values()].filter(
+      ({ share, isDone }) => !isDone || share.batchTimeMs > stateMs,
+    );
     batches.sort((a, b) => a.share.batchTimeMs - b.share.batchTimeMs);
+    const replayedBatches = batches.filter(({ isDone }) => isDone).length;
+    if (restored !== undefined || replayedBatches > 0) {
+      const batchTimeMs = restored?.batchTimeMs ?? null;
+      const { keyCount } = state;
+      this.#input.events.emit({ type: 'state-restored', batchTimeMs, keyCount, replayedBatches });
+    }
     for (const batch of batches) scheduler.submit(batch);
   }
 
@@ -192,17 +202,19 @@ export class Engine {
   }
 
   async #drain(): Promise<void> {
-    const { receivers, generator, scheduler, checkpointer } = this.#parts;
+    const { receivers, generator, scheduler } = this.#parts;
     await receivers.stopReceivers();
     // Past the limit everything is being closed, and nothing may be begun any more.
     if (!this.#isClosing) await generator.stop(true);
     if (!this.#isClosing) await scheduler.drain();
-    if (!this.#isClosing && this.#failure === undefined) await this.#lastCheckpoint(checkpointer);
+    if (!this.#isClosing && this.#failure === undefined) await this.#lastCheckpoint();
   }
 
   /** Without it the stop is as good: what was done since the one before is done again. */
-  async #lastCheckpoint(checkpointer: Checkpointer | undefined): Promise<void> {
+  async #lastCheckpoint(): Promise<void> {
+    const { snapshots, checkpointer } = this.#parts;
     try {
+      await snapshots?.force();
       await checkpointer?.force();
     } catch (error) {
       if (!(error instanceof MillraceError) || error.code !== 'DISK_FULL') throw error;
@@ -216,6 +228,7 @@ export class Engine {
     this.#isClosing = true;
     const { receivers, generator, scheduler, checkpointer, pool, memory, space, cleanUp } =
       this.#parts;
+    const { state, snapshots } = this.#parts;
     const steps: (() => unknown)[] = [
       // Nobody makes room for what waits any more.
       () => space.close(),
@@ -226,7 +239,9 @@ export class Engine {
       () => pool.close(),
       () => scheduler.stop(),
       () => memory.close(),
+      () => snapshots?.close(),
       () => checkpointer?.close(),
+      () => state.close(),
       () => this.#input.home?.driverLog.close(),
       () => this.#input.home?.lock.release(),
       cleanUp,
@@ -262,10 +277,11 @@ export class Engine {
   }
 
   #onCompleted(batch: TrackedBatch): void {
-    const { remembered, checkpointer } = this.#parts;
+    const { remembered, checkpointer, snapshots } = this.#parts;
     this.#batchCount += 1;
     this.#recordCount += shareRecordCount(batch.share.inputs);
     remembered.done(batch.share);
+    snapshots?.completed(batch.share.batchTimeMs);
     if (checkpointer === undefined) this.#forgetAtOnce(batch);
     else checkpointer.request();
     const { batchesMax } = this.#input;

@@ -3,8 +3,10 @@ import { expect, it } from 'vitest';
 import { LINES, batchOf, blockOf, shareOf } from '../../test/support/block-samples.ts';
 import type { Lsn } from '../core/ids.ts';
 import type { ScannedRecord } from '../wal/scanned-record.ts';
+import type { ReadAgain } from './cleaning.ts';
 import { KnownBlocks } from './examination-blocks.ts';
 import { applyEvent, emptyTrackerState } from './tracker-state.ts';
+import type { TrackerState } from './tracker-state.ts';
 
 const LOG = 'receiver-log-0';
 
@@ -21,6 +23,11 @@ function recordOf(lsn: number, change: Partial<ScannedRecord> = {}): ScannedReco
     payloadCrc: lsn,
     ...change,
   };
+}
+
+function neededOf(state: TrackerState, readAgain: ReadAgain): readonly number[] {
+  const log = new KnownBlocks(state, { readAgain }).of(LOG);
+  return log.neededLeft.map(({ position }) => position.lsn);
 }
 
 it('counts queued blocks and those of unfinished batches as needed, all as known', () => {
@@ -40,6 +47,11 @@ it('counts queued blocks and those of unfinished batches as needed, all as known
   expect(known.logs).toEqual([LOG]); // the block that is in no log has none
   expect(log.left.map(({ position }) => position.lsn)).toEqual([1, 2, 3, 4]);
   expect(log.neededLeft.map(({ position }) => position.lsn)).toEqual([2, 3, 4]);
+  // Batches that are done run again when keyed state is older than they are.
+  const neededAfter = (replayAfterMs: number): readonly number[] =>
+    neededOf(state, { reachMs: 0, replayAfterMs });
+  expect(neededAfter(999)).toEqual([1, 2, 3, 4]);
+  expect(neededAfter(1_000)).toEqual([2, 3, 4]);
 });
 
 it('counts blocks of done batches as needed when a window looks at them', () => {
@@ -50,9 +62,13 @@ it('counts blocks of done batches as needed when a window looks at them', () => 
     applyEvent(state, { type: 'batch-allocated', share: shareOf(lsn * 1_000, [block]) });
   }
   for (const batch of state.batches.values()) batch.isDone = true;
-  const needed = (reachMs: number): number[] =>
-    new KnownBlocks(state, { reachMs }).of(LOG).neededLeft.map(({ position }) => position.lsn);
+  const needed = (reachMs: number): readonly number[] =>
+    neededOf(state, { reachMs, replayAfterMs: Infinity });
   expect([needed(0), needed(1_000), needed(2_000)]).toEqual([[], [3], [2, 3]]);
+  // The batch at 3 s runs again for the state, and its window looks back from there.
+  const replayAfterMs = 2_000;
+  expect(neededOf(state, { reachMs: 0, replayAfterMs })).toEqual([3]);
+  expect(neededOf(state, { reachMs: 1_000, replayAfterMs })).toEqual([2, 3]);
 });
 
 it('crosses off what is found at its place, with its checksum, and nothing else', () => {

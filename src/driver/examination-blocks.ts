@@ -8,6 +8,7 @@ import type { BlockInfo, LogPosition } from '../blocks/block-ref.ts';
 import type { Lsn } from '../core/ids.ts';
 import type { ScannedRecord } from '../wal/scanned-record.ts';
 import { batchesToRead } from './cleaning.ts';
+import type { ReadAgain } from './cleaning.ts';
 import { blocksOf, mapAt } from './tracker-state.ts';
 import type { TrackerState } from './tracker-state.ts';
 
@@ -48,23 +49,25 @@ class LogBlocks {
   }
 }
 
+const NOTHING: ReadAgain = { reachMs: 0, replayAfterMs: Infinity };
+
 export class KnownBlocks {
   readonly #logs = new Map<string, LogBlocks>();
   readonly #isGivenUp: (position: LogPosition) => boolean;
 
   /** @param options isGivenUp: true for places in a log whose blocks nobody looks for any more.
-   *   reachMs: how far before a batch its windows look. */
+   *   readAgain: what the next start reads of batches that are done; absent: nothing. */
   constructor(
     state: TrackerState,
     options: {
       readonly isGivenUp?: ((position: LogPosition) => boolean) | undefined;
-      readonly reachMs?: number;
+      readonly readAgain?: ReadAgain;
     } = {},
   ) {
-    const { isGivenUp = () => false, reachMs = 0 } = options;
+    const { isGivenUp = () => false, readAgain = NOTHING } = options;
     this.#isGivenUp = isGivenUp;
     for (const queue of state.queues.values()) this.#addAll(queue, true);
-    const isToRead = batchesToRead(state, reachMs);
+    const isToRead = batchesToRead(state, readAgain);
     for (const batch of state.batches.values()) {
       this.#addAll(blocksOf(batch.share), isToRead(batch));
     }

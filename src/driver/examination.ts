@@ -23,7 +23,7 @@ import type { LogScan } from '../wal/log-scan.ts';
 import { judgeLog } from '../wal/log-verdict.ts';
 import type { LogVerdict } from '../wal/log-verdict.ts';
 import type { ScannedRecord } from '../wal/scanned-record.ts';
-import { decodeCheckpoint, reachMsIn } from './checkpoint-content.ts';
+import { decodeCheckpoint, readAgainOf } from './checkpoint-content.ts';
 import type { CheckpointContent } from './checkpoint-content.ts';
 import { KnownBlocks } from './examination-blocks.ts';
 import {
@@ -103,7 +103,7 @@ export async function examineDirectory(input: ExaminationInput): Promise<Examina
   const state = checkpoint?.state ?? emptyTrackerState(input.sourceIdsMax);
   const driver = await replayDriverLog(input, state, checkpoint);
   const { isGivenUp } = input;
-  const known = new KnownBlocks(state, { isGivenUp, reachMs: reachMsIn(checkpoint) });
+  const known = new KnownBlocks(state, { isGivenUp, readAgain: readAgainOf(checkpoint) });
   const scans = await scanReceiverLogs(input, logs, { state, known });
   const driverLogMirror = await examineMirror(input);
   const found = { driver, driverLogMirror, scans };

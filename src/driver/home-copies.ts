@@ -25,6 +25,7 @@ import type { CopyChoice } from './copy-choice.ts';
 import { isLogName } from './examination.ts';
 import { CHECKPOINTS, chooseEntries, otherOf } from './log-copies.ts';
 import type { EntryChoice } from './log-copies.ts';
+import { STATE_DIRECTORY } from './state-snapshots.ts';
 
 /** Scratch of a run that is over: of no use in either place. */
 const SCRATCH = /^(spill|removed)-/;
@@ -165,7 +166,9 @@ export class HomeCopies {
     for (const { disk, directory } of this.#copies) {
       for (const name of (await disk.list(directory)) ?? []) names.add(name);
     }
-    return [...names].filter((name) => isLogName(name) || name === CHECKPOINTS).toSorted();
+    return [...names]
+      .filter((name) => isLogName(name) || name === CHECKPOINTS || name === STATE_DIRECTORY)
+      .toSorted();
   }
 
   #restore(entry: string, from: CopyIndex, isForced: boolean): Promise<number> {

@@ -2,7 +2,7 @@
  *
  * Owns the lock, MANIFEST, the checkpoint store and the driver log; gives the engine what it needs
  * to go on. "Fresh" means: no MANIFEST. Layout: LOCK, MANIFEST, driver-log/, driver-log-mirror/,
- * receiver-log-<n>/, checkpoints/; receiver logs that failed may go on in another directory
+ * receiver-log-<n>/, checkpoints/, state/; receiver logs that failed may go on in another directory
  * (log-places.ts).
  * @module */
 import { join } from 'node:path';
@@ -38,6 +38,7 @@ import { LogPlaces } from './log-places.ts';
 import { makeQuarantine, prepareQuarantine } from './quarantine-directory.ts';
 import { recoverDirectory } from './recovery.ts';
 import { makeStartRoom } from './start-room.ts';
+import type { StatePointer } from './state-snapshots.ts';
 import type { TrackerState } from './tracker-state.ts';
 
 /** Checkpoints that stay on disk: the newest, and one to fall back to. */
@@ -63,6 +64,11 @@ export interface HomeInput {
   /** Called before anything is written: refuses the checkpoint by throwing, or says what the run
    * goes by, now that the checkpoint's own options are known. */
   readonly accept: (checkpoint: CheckpointContent | undefined) => ResolvedOptions;
+  /** Called next, still before anything is written: reads back keyed state. */
+  readonly restore?: (
+    pointer: StatePointer | undefined,
+    from: { readonly disk: Disk; readonly options: ResolvedOptions },
+  ) => Promise<void>;
   readonly onPoison: (error: Error) => void;
   /** The driver log has no room for its next segment; `undefined`: it has again. */
   readonly onShortage?: (shortage: Shortage | undefined) => void;
@@ -97,6 +103,8 @@ export interface Home {
   /** Log segments grow by appending. */
   readonly isGrowing: boolean;
   readonly state: TrackerState;
+  /** The keyed state that the checkpoint points to. */
+  readonly stateSnapshot: StatePointer | undefined;
   readonly appliedLsn: Lsn;
   /** First LSN of the next opening of each receiver log that exists. */
   readonly nextLsn: ReadonlyMap<string, Lsn>;
@@ -172,6 +180,8 @@ async function openLocked(
   const examination = await examine(input, { store, previous, copies });
   if (previous === undefined) refuseLostManifest(directory, examination);
   const options = input.accept(examination.checkpoint);
+  const stateSnapshot = examination.checkpoint?.stateSnapshot;
+  await input.restore?.(stateSnapshot, { disk, options });
   const droppedBlocks = await readDroppedBlocks(input);
   await makeStartRoom({ disk, directory, ...segmentsOf(options) }, examination);
   await copies?.makeEqual();
@@ -210,6 +220,7 @@ async function openLocked(
     isGrowing,
     driverLog: recovered.driverLog,
     state: examination.state,
+    stateSnapshot,
     appliedLsn: recovered.appliedLsn,
     nextLsn: recovered.nextLsn,
     lastLsn: new Map(examination.receiverLogs.map(({ name, scan }) => [name, scan.lastLsn])),

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { TwoCopies } from '../../test/support/two-copies.ts';
 import { seededRandom } from '../core/random.ts';
+import { msgpackCodec } from '../serde/msgpack-codec.ts';
+import { writeSnapshot } from '../state/snapshot-file.ts';
 import { chooseEntries } from './log-copies.ts';
 
 const FIRST_RECORD_BYTES = 4096;
@@ -63,5 +65,26 @@ it('of a damaged one and a missing one the damaged one is read: it refuses', asy
   const { first, second, rot, sideOf } = await peers();
   await first.disk.removeTree(first.log);
   await rot(second);
+  expect([await sideOf(0), await sideOf(1)]).toEqual([1, 1]);
+});
+
+it('keyed state is read from the copy whose snapshots are whole', async () => {
+  const { first, second } = await peers();
+  const sideOf = async (preferred: 0 | 1): Promise<number | undefined> => {
+    const choices = await chooseEntries([first, second], preferred);
+    return choices.find(({ entry }) => entry === 'state')?.side;
+  };
+  expect(await sideOf(0)).toBeUndefined();
+  const name = 'state-0000000000001000.snapshot';
+  for (const { disk, directory } of [first, second]) {
+    await disk.makeDirectory(join(directory, 'state'));
+    const file = await disk.create(join(directory, 'state', name), 'buffered');
+    const head = { batchTimeMs: 1_000, logId: 'log', operators: [] };
+    await writeSnapshot(file, { head, partitions: [], close: () => {} }, { codec: msgpackCodec });
+    await file.close();
+  }
+  expect([await sideOf(0), await sideOf(1)]).toEqual([0, 1]);
+  const path = join(first.directory, 'state', name);
+  first.disk.overwrite(path, first.disk.contentOf(path).slice(0, -1));
   expect([await sideOf(0), await sideOf(1)]).toEqual([1, 1]);
 });

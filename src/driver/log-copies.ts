@@ -1,4 +1,5 @@
-/** Of two copies in the same life: which one each log, and the checkpoints, are read from.
+/** Of two copies in the same life: which one each log, the checkpoints and keyed state are read
+ * from.
  *
  * Whatever a copy says is durable was synced in BOTH places before anybody said it. So a copy that
  * ends below the highest durable LSN of the two has lost something, the other has it, and a log of
@@ -16,7 +17,9 @@ import type { LogScan } from '../wal/log-scan.ts';
 import { judgeLog } from '../wal/log-verdict.ts';
 import type { Copies, Copy, CopyIndex } from '../wal/mirrored-disk.ts';
 import { lostBytesErrno } from '../wal/read-fault.ts';
+import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import { isLogName } from './examination.ts';
+import { soundSnapshots, STATE_DIRECTORY } from './state-snapshots.ts';
 
 export const CHECKPOINTS: string = 'checkpoints';
 
@@ -27,7 +30,7 @@ export interface EntryChoice {
   readonly notes: readonly string[];
 }
 
-/** One for each log of either copy, and one for the checkpoints. */
+/** One for each log of either copy, one for the checkpoints, and one for keyed state. */
 export async function chooseEntries(
   copies: Copies,
   preferred: CopyIndex,
@@ -38,7 +41,9 @@ export async function chooseEntries(
   }
   const choices: EntryChoice[] = [];
   for (const name of [...names].toSorted()) choices.push(await chooseLog(copies, preferred, name));
-  return [...choices, await chooseCheckpoints(copies, preferred)];
+  choices.push(await chooseCheckpoints(copies, preferred));
+  const state = await chooseState(copies, preferred);
+  return state === undefined ? choices : [...choices, state];
 }
 
 interface LogCopy {
@@ -100,6 +105,20 @@ async function chooseCheckpoints(copies: Copies, preferred: CopyIndex): Promise<
   const [ours, theirs] = [await soundOf(copies[preferred]), await soundOf(copies[other])];
   const isTheirs = (theirs[0] ?? 0) - (ours[0] ?? 0) || theirs.length - ours.length;
   return { entry: CHECKPOINTS, side: isTheirs > 0 ? other : preferred, notes: [] };
+}
+
+/** @returns `undefined` where no copy has state. */
+async function chooseState(copies: Copies, preferred: CopyIndex): Promise<EntryChoice | undefined> {
+  const entry = STATE_DIRECTORY;
+  const lists = await Promise.all(
+    copies.map(({ disk, directory }) => disk.list(join(directory, entry))),
+  );
+  if (lists.every((names) => names === undefined)) return undefined;
+  const other = otherOf(preferred);
+  const ours = await soundSnapshots(copies[preferred], msgpackCodec);
+  const theirs = await soundSnapshots(copies[other], msgpackCodec);
+  const isTheirs = (theirs[0] ?? 0) - (ours[0] ?? 0) || theirs.length - ours.length;
+  return { entry, side: isTheirs > 0 ? other : preferred, notes: [] };
 }
 
 /** Newest first. */

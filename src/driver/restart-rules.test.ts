@@ -40,6 +40,17 @@ function checkpoint(
   };
 }
 
+const counted = (id: string): readonly NodeDescription[] =>
+  describeGraph(
+    graphOf((ssc) =>
+      ssc
+        .socketTextStream('h', 1, { id: LINES })
+        .keyBy((line) => line)
+        .mapWithState(() => 1, { id })
+        .print(),
+    ),
+  );
+
 /** @returns the warnings. @throws the refusal. */
 function accept(content: CheckpointContent, now: readonly NodeDescription[] = graph): string[] {
   const warnings: string[] = [];
@@ -116,5 +127,37 @@ describe('a checkpoint', () => {
     const message = refusal(checkpoint(withBlock(), { batchIntervalMs: 2_000 }), otherGraph);
     expect(message).toContain('batchIntervalMs');
     expect(message).toContain('input lines');
+  });
+});
+
+describe('keyed state', () => {
+  const stateSnapshot = {
+    name: 'state-0000000000001000.snapshot',
+    batchTimeMs: 1_000 as BatchTimeMs,
+    lengthBytes: 10,
+    operators: [['mine', 3] as const],
+  };
+
+  it('is never dropped in silence: its operator must be there', () => {
+    const content = { ...checkpoint(), graph: counted('mine'), stateSnapshot };
+    expect(refusal(content, counted('other'))).toContain(
+      'stateful operator mine is gone, and the state of 3 keys belongs to it',
+    );
+    expect(accept(content, counted('mine'))).toEqual([]);
+  });
+
+  it('may go when there is none', () => {
+    const operators = [['mine', 0] as const];
+    const content = { ...checkpoint(), graph: counted('mine') };
+    const empty = { ...content, stateSnapshot: { ...stateSnapshot, operators } };
+    expect(accept(empty, counted('other'))).toHaveLength(1);
+    expect(accept(content, counted('other'))).toHaveLength(1);
+  });
+
+  it('is also what batches have made that no snapshot has', () => {
+    const state = emptyTrackerState(10);
+    applyEvent(state, { type: 'batch-allocated', share: shareOf(1_000, []) });
+    const content = { ...checkpoint(state), graph: counted('mine') };
+    expect(refusal(content, counted('other'))).toContain('mine is gone, and it has state');
   });
 });

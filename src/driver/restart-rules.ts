@@ -6,7 +6,7 @@
 import { MillraceError } from '../core/errors.ts';
 import { CONFIG_RULES } from '../core/options.ts';
 import type { ResolvedOptions } from '../core/options.ts';
-import { firstDifference } from '../dstream/graph.ts';
+import { firstDifference, roleOf } from '../dstream/graph.ts';
 import type { NodeDescription } from '../dstream/graph.ts';
 import type { CheckpointContent } from './checkpoint-content.ts';
 import type { TrackerState } from './tracker-state.ts';
@@ -27,6 +27,7 @@ export function acceptCheckpoint(
   const problems = [
     ...changedOptions(checkpoint, options),
     ...missingOperators(checkpoint.state, graph),
+    ...missingState(checkpoint, graph),
   ];
   if (problems.length > 0) {
     throw new MillraceError(
@@ -53,6 +54,29 @@ function changedOptions({ config }: CheckpointContent, options: ResolvedOptions)
     }
   }
   return problems;
+}
+
+/** State is dropped by nobody's accident: an id that was given to another operator counts as
+ * gone. */
+function missingState(
+  { stateSnapshot, graph: before, state }: CheckpointContent,
+  graph: readonly NodeDescription[],
+): string[] {
+  const kept = new Set(statefulIds(graph));
+  if (stateSnapshot === undefined) {
+    // Without a snapshot the state is in the batches that have run, all of which are kept.
+    const gone = state.batches.size === 0 ? [] : statefulIds(before).filter((id) => !kept.has(id));
+    return gone.map((id) => `stateful operator ${id} is gone, and it has state`);
+  }
+  return stateSnapshot.operators.flatMap(([id, keyCount]) =>
+    kept.has(id) || keyCount === 0
+      ? []
+      : [`stateful operator ${id} is gone, and the state of ${keyCount} keys belongs to it`],
+  );
+}
+
+function statefulIds(graph: readonly NodeDescription[]): readonly string[] {
+  return graph.flatMap(({ id, kind }) => (roleOf(kind) === 'state' ? [id] : []));
 }
 
 function missingOperators(state: TrackerState, graph: readonly NodeDescription[]): string[] {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { graphOf } from '../../test/support/inline-driver.ts';
 import type { SharedBytes } from '../blocks/block-ref.ts';
 import type { StreamId } from '../core/ids.ts';
-import { expandStage, operatorOfShuffle, planJob, shuffleIdsOf } from './batch-plan.ts';
+import { expandStage, operatorOfShuffle, planJob, planStates, shuffleIdsOf } from './batch-plan.ts';
 import type { Branch, BranchLeaf, ExpansionContext, JobPlan } from './batch-plan.ts';
 import type { PipelineContext } from './pipeline-context.ts';
 import { StreamTimes } from './stream-times.ts';
@@ -160,6 +160,33 @@ describe('planJob of windows', () => {
       'n@1000',
       'n.batch@0',
       'n@0',
+    ]);
+  });
+});
+
+describe('planStates', () => {
+  it('runs each stateful operator that an output needs once, after what it reads', () => {
+    const graph = graphOf((ssc) => {
+      const pairs = ssc.generatorStream({ id: 'in' }).mapToPair(pair);
+      const lower = pairs.window('2s').mapWithState((key) => pair(key), { id: 'lower' });
+      lower.mapWithState((key) => key, { id: 'unread' });
+      lower.stateSnapshots().print();
+      lower
+        .mapWithState((key) => key, { id: 'upper' })
+        .count()
+        .print();
+      pairs.reduceByKey((a, b) => a + b).print();
+    });
+    const plans = planStates(graph, new StreamTimes(graph.nodes, 1_000));
+    const written = plans.map(({ operatorId, outputId, shuffles }) => [
+      operatorId,
+      outputId,
+      shuffles.map((stage) => [stage.shuffleId, ...shown(stage.branches)]),
+    ]);
+    const below = ['lower', '{in@1000 > mapToPair-0, in > mapToPair-0}'];
+    expect(written).toEqual([
+      ['lower', 'print-0', [below]],
+      ['upper', 'print-1', [below, ['upper', '[lower]']]],
     ]);
   });
 });

@@ -18,7 +18,7 @@ import type { SharedBytes } from '../blocks/block-ref.ts';
 import { assert, present } from '../core/assert.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { StreamId } from '../core/ids.ts';
-import { roleOf } from './graph.ts';
+import { readsShuffle, roleOf } from './graph.ts';
 import type { Graph, GraphNode } from './graph.ts';
 import type { StreamTimes } from './stream-times.ts';
 import type { Leaf, LeafPart } from './task-spec.ts';
@@ -39,7 +39,16 @@ export type BranchLeaf =
       readonly isInPlace?: true;
     }
   /** All batches of a window, the oldest first. */
-  | { readonly kind: 'window'; readonly batches: readonly WindowBatch[] };
+  | { readonly kind: 'window'; readonly batches: readonly WindowBatch[] }
+  /** A stateful operator, which runs when its shuffle has been written: what it has put out in this
+   * batch, or all pairs of its state. Of earlier batches neither is there any more. */
+  | {
+      readonly kind: 'state';
+      readonly ageMs: 0;
+      readonly operatorId: string;
+      readonly shuffleIds: readonly string[];
+      readonly view: 'output' | 'all';
+    };
 
 /** A batch of the stream that a window looks at. */
 export interface WindowBatch {
@@ -87,6 +96,8 @@ export interface ExpansionContext {
   leavesOf(streamId: StreamId): readonly Leaf[];
   /** Pieces of a finished shuffle: `[map partition][reduce partition]`, in partition order. */
   piecesOf(shuffleId: string): readonly (readonly (SharedBytes | null)[])[];
+  /** One for each partition of a stateful operator that has run in this batch and has something. */
+  stateLeaves?(operatorId: string, view: 'output' | 'all'): readonly Leaf[];
 }
 
 /** One partition of a stage: what a task needs besides its action. */
@@ -102,6 +113,31 @@ export function planJob(graph: Graph, outputId: string, times: StreamTimes): Job
   return { outputId, shuffles: [...shuffles.values()], result: { branches } };
 }
 
+/** What runs a stateful operator in a batch. */
+export interface StatePlan {
+  readonly operatorId: string;
+  /** The first output operation that needs it. */
+  readonly outputId: string;
+  /** The last one is the operator's own. */
+  readonly shuffles: readonly ShuffleMapStage[];
+}
+
+/** For each stateful operator that an output needs what runs it, also in a batch in which no output
+ * runs. In an order in which each comes after those that it reads. */
+export function planStates(graph: Graph, times: StreamTimes): readonly StatePlan[] {
+  const plans = new Map<string, StatePlan>();
+  for (const { id: outputId } of graph.outputs) {
+    for (const { operatorId } of planJob(graph, outputId, times).shuffles) {
+      const node = graph.node(operatorId);
+      if (roleOf(node.kind) !== 'state' || plans.has(operatorId)) continue;
+      const shuffles = new Map<string, ShuffleMapStage>();
+      addShuffles({ graph, times }, [stateBranch(node, 'output', 0)], shuffles);
+      plans.set(operatorId, { operatorId, outputId, shuffles: [...shuffles.values()] });
+    }
+  }
+  return [...plans.values()];
+}
+
 interface TimedGraph {
   readonly graph: Graph;
   readonly times: StreamTimes;
@@ -109,7 +145,7 @@ interface TimedGraph {
 
 /** The ids of the shuffles that an operator reads, one for each of its parents. */
 export function shuffleIdsOf(node: GraphNode): readonly string[] {
-  assert(roleOf(node.kind) === 'shuffle', `${node.id} reads no shuffle`);
+  assert(readsShuffle(node.kind), `${node.id} reads no shuffle`);
   return node.parents.length === 1 ? [node.id] : [`${node.id}:left`, `${node.id}:right`];
 }
 
@@ -133,7 +169,14 @@ function leavesOf(leaf: BranchLeaf, batchAt: BatchAt): readonly Leaf[] {
   if (leaf.kind === 'window') return windowLeaves(leaf, batchAt);
   const batch = batchAt(leaf.ageMs);
   if (batch === undefined) return [];
-  return leaf.kind === 'input' ? batch.leavesOf(leaf.streamId) : shuffleLeaves(leaf, batch);
+  switch (leaf.kind) {
+    case 'input':
+      return batch.leavesOf(leaf.streamId);
+    case 'shuffle':
+      return shuffleLeaves(leaf, batch);
+    case 'state':
+      return present(batch.stateLeaves?.(leaf.operatorId, leaf.view), 'keyed state');
+  }
 }
 
 function windowLeaves(
@@ -209,6 +252,11 @@ function branchesOf(pipeline: TimedGraph, streamId: string, ageMs: number): read
           via: [],
         },
       ];
+    case 'state':
+      // The stream of updateStateByKey is its state.
+      return [stateBranch(node, node.kind === 'updateStateByKey' ? 'all' : 'output', ageMs)];
+    case 'view':
+      return [stateBranch(pipeline.graph.node(onlyParent(node)), 'all', ageMs)];
     case 'output':
       throw new MillraceError(
         'BROKEN_INVARIANT',
@@ -239,7 +287,7 @@ function addShuffles(
     if (leaf.kind === 'window') {
       for (const batch of leaf.batches) addShuffles(pipeline, batch.branches, into);
     }
-    if (leaf.kind !== 'shuffle') continue;
+    if (leaf.kind === 'window' || leaf.kind === 'input') continue;
     const { ageMs } = leaf;
     const node = pipeline.graph.node(leaf.operatorId);
     leaf.shuffleIds.forEach((shuffleId, index) => {
@@ -257,6 +305,12 @@ function addShuffles(
       });
     });
   }
+}
+
+function stateBranch(node: GraphNode, view: 'output' | 'all', ageMs: number): Branch {
+  assert(ageMs === 0, `${node.id} has no output of earlier batches`); // StreamTimes refuses it
+  const leaf = { operatorId: node.id, shuffleIds: shuffleIdsOf(node), view };
+  return { leaf: { kind: 'state', ageMs: 0, ...leaf }, via: [] };
 }
 
 /** `count` and `reduce` make one record, `persist` keeps each partition in one piece, the others

@@ -15,6 +15,13 @@ import type { KindOf, NodeOptions, OperatorKind, UserFunction } from './graph.ts
 import { OptionCheck } from './option-check.ts';
 import { checkFunctions, checkOperator, checkShuffle, copier } from './operator-options.ts';
 import type { OperatorOptions, ShuffleOptions, SyncResult } from './operator-options.ts';
+import { checkState, StateSpec } from './state-spec.ts';
+import type {
+  CheckedState,
+  KeyedStateOptions,
+  MapWithStateOptions,
+  StateFunction,
+} from './state-spec.ts';
 import {
   addCountByValueAndWindow,
   addCountByWindow,
@@ -332,6 +339,42 @@ export class DStream<T> {
     return this.#windowed(addReduceByKeyAndWindow(this.#builder, f, call));
   }
 
+  /** A state for each key, kept from batch to batch. The stream is the whole state after each
+   * batch: a pair for every key that has one, in no particular order.
+   * @param f called once in a batch for each key that has values in it, and only for those (Spark
+   *   calls it for every key there is): the new state, or `undefined` to drop the key. For keys
+   *   that shall go when they are idle take `mapWithState` with a timeout. */
+  updateStateByKey<K, V, S>(
+    this: DStream<readonly [K, V]>,
+    f: (values: V[], state: S | undefined) => SyncResult<S> | undefined,
+    options?: KeyedStateOptions<K, S>,
+  ): DStream<[K, S]> {
+    return this.#derive('updateStateByKey', checkState('updateStateByKey', f, options));
+  }
+
+  /** Calls `f` for each record with the state of its key, which it may change for the records and
+   * batches that follow. The stream is what `f` returns, without `undefined`. A batch costs as much
+   * as it has records and expired keys, however many keys there are. */
+  mapWithState<K, V, S, M>(
+    this: DStream<readonly [K, V]>,
+    spec: StateSpec<K, V, S, M>,
+  ): StatefulDStream<K, S, Exclude<M, undefined | void>>;
+  mapWithState<K, V, S, M>(
+    this: DStream<readonly [K, V]>,
+    f: StateFunction<K, V, S, M>,
+    options?: MapWithStateOptions<K, S>,
+  ): StatefulDStream<K, S, Exclude<M, undefined | void>>;
+  mapWithState<K, V, S, M>(
+    this: DStream<readonly [K, V]>,
+    given: StateSpec<K, V, S, M> | StateFunction<K, V, S, M>,
+    options?: MapWithStateOptions<K, S>,
+  ): StatefulDStream<K, S, Exclude<M, undefined | void>> {
+    const spec = given instanceof StateSpec ? given : new StateSpec(given, options ?? {});
+    const { id, ...checked }: CheckedState = checkState('mapWithState', spec.f, spec.options);
+    const request = { kind: 'mapWithState', id, parents: [this.id], ...checked } as const;
+    return new StatefulDStream(this.#builder, this.#builder.add(request));
+  }
+
   /** Writes the first `n` records of each batch to standard output. @param n 1 … 10,000. */
   print(n = 10, options?: OperatorOptions): void {
     const check = new OptionCheck('print');
@@ -377,14 +420,11 @@ export class DStream<T> {
       readonly options?: NodeOptions;
       readonly fn?: UserFunction | undefined;
       readonly fns?: Readonly<Record<string, UserFunction>>;
+      readonly initialState?: CheckedState['initialState'];
     },
   ): DStream<U> {
-    const { id, parents = [this.id], options = {}, fn, fns } = node;
-    const functions = {
-      ...(fn === undefined ? {} : { fn }),
-      ...(fns === undefined ? {} : { fns }),
-    };
-    const request = { kind, id, parents, options, ...functions };
+    const { parents = [this.id], options = {}, fn, ...rest } = node;
+    const request = { kind, ...rest, parents, options, ...(fn === undefined ? {} : { fn }) };
     return new DStream<U>(this.#builder, this.#builder.add(request));
   }
 
@@ -477,5 +517,24 @@ export class DStream<T> {
       'PIPELINE_INVALID',
       `${kind} of ${this.id}: the other stream must be a stream of the same pipeline`,
     );
+  }
+}
+
+/** The stream of `mapWithState`: what the function returned, and the state beside it. */
+export class StatefulDStream<K, S, M> extends DStream<M> {
+  readonly #builder: GraphBuilder;
+
+  /** Engine only. */
+  constructor(builder: GraphBuilder, id: string) {
+    super(builder, id);
+    this.#builder = builder;
+  }
+
+  /** The whole state after each batch: a pair for every key that has one, in no particular order.
+   * Reading it costs as much as there are keys. */
+  stateSnapshots(options?: OperatorOptions): DStream<[K, S]> {
+    const { id } = checkOperator('stateSnapshots', options);
+    const request = { kind: 'stateSnapshots', id, parents: [this.id] } as const;
+    return new DStream(this.#builder, this.#builder.add(request));
   }
 }

@@ -19,6 +19,7 @@ export interface NodeRequest {
   readonly fn?: UserFunction;
   readonly fns?: GraphNode['fns'];
   readonly batches?: GraphNode['batches'];
+  readonly initialState?: GraphNode['initialState'];
 }
 
 /** Operators whose result for a batch depends on that batch alone. */
@@ -42,7 +43,7 @@ export class GraphBuilder {
   /** @returns the id of the new operator.
    * @throws {MillraceError} CONTEXT_STATE after `seal`, PIPELINE_INVALID for a bad or taken id. */
   add(request: NodeRequest): string {
-    const { kind, parents, options = {}, fn, fns, batches } = request;
+    const { kind, parents, options = {}, fn, fns, batches, initialState } = request;
     if (this.#isSealed) {
       throw new MillraceError(
         'CONTEXT_STATE',
@@ -63,6 +64,7 @@ export class GraphBuilder {
         ...(fn === undefined ? {} : { fn }),
         ...(fns === undefined ? {} : { fns: Object.freeze({ ...fns }) }),
         ...(batches === undefined ? {} : { batches }),
+        ...(initialState === undefined ? {} : { initialState }),
       }),
     );
     return id;

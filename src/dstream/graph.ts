@@ -10,8 +10,17 @@ import { present } from '../core/assert.ts';
 
 /** What an operator does to the plan of a batch: inputs are read, narrow operators are fused into
  * the task that reads, unions concatenate partitions, windows those of earlier batches, shuffles
- * start a stage, outputs make a job. */
-export type OperatorRole = 'input' | 'narrow' | 'union' | 'window' | 'shuffle' | 'output';
+ * start a stage, stateful operators start one and keep what they made for the next batch, views
+ * read that, outputs make a job. */
+export type OperatorRole =
+  | 'input'
+  | 'narrow'
+  | 'union'
+  | 'window'
+  | 'shuffle'
+  | 'state'
+  | 'view'
+  | 'output';
 
 /** Every operator. Its name is the prefix of its ids, so it is part of checkpoints. */
 const OPERATOR_ROLES = {
@@ -46,6 +55,9 @@ const OPERATOR_ROLES = {
   leftOuterJoin: 'shuffle',
   rightOuterJoin: 'shuffle',
   fullOuterJoin: 'shuffle',
+  updateStateByKey: 'state',
+  mapWithState: 'state',
+  stateSnapshots: 'view',
   print: 'output',
   foreachBatch: 'output',
   foreachPartition: 'output',
@@ -58,6 +70,11 @@ export type OperatorKind = keyof typeof OPERATOR_ROLES;
 /** The role of a kind. */
 export function roleOf(kind: OperatorKind): OperatorRole {
   return OPERATOR_ROLES[kind];
+}
+
+/** True for operators whose records come through a shuffle. */
+export function readsShuffle(kind: OperatorKind): kind is KindOf<'shuffle' | 'state'> {
+  return roleOf(kind) === 'shuffle' || roleOf(kind) === 'state';
 }
 
 /** The kinds with one role: the key of a table that must not forget an operator. */
@@ -96,6 +113,8 @@ export interface GraphNode extends NodeDescription {
   readonly fns?: Readonly<Record<string, UserFunction>>;
   /** The records of a queueStream, one array per batch. */
   readonly batches?: readonly (readonly unknown[])[];
+  /** The pairs that a stateful operator begins with. */
+  readonly initialState?: readonly (readonly [unknown, unknown])[];
 }
 
 export class Graph {
@@ -121,6 +140,11 @@ export class Graph {
   /** Output operations in declaration order, which is the order of jobs. */
   get outputs(): readonly GraphNode[] {
     return this.#withRole('output');
+  }
+
+  /** Operators that keep state, in order of creation. */
+  get stateful(): readonly GraphNode[] {
+    return this.#withRole('state');
   }
 
   #withRole(role: OperatorRole): readonly GraphNode[] {

@@ -14,7 +14,7 @@ export interface ShuffleOptions extends OperatorOptions {
   readonly partitions?: number;
 }
 
-const PARTITIONS_MAX: number = 4_096;
+export const PARTITIONS_MAX: number = 4_096;
 
 /** `U`, unless it is or may be a promise: then nothing fits, and an async function does not
  * compile. */

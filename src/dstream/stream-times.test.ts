@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { graphOf } from '../../test/support/inline-driver.ts';
+import type { DStream } from './dstream.ts';
 import type { PipelineContext } from './pipeline-context.ts';
 import { StreamTimes, WINDOW_BATCHES_MAX, reachMsOf } from './stream-times.ts';
 
@@ -45,7 +46,27 @@ describe('slides', () => {
   });
 });
 
+/** Keyed state. */
+function counted(ssc: PipelineContext): DStream<[string, number]> {
+  return ssc
+    .generatorStream()
+    .keyBy((line) => line)
+    .updateStateByKey((values: string[], n: number | undefined) => values.length + (n ?? 0));
+}
+
 describe('windows', () => {
+  it('may be below keyed state, and over it when they are one batch long', () => {
+    const times = timesOf((ssc) => {
+      const pairs = ssc.generatorStream().keyBy((line) => line);
+      const kept = pairs.window('6s', '2s').mapWithState((word) => word);
+      kept.print();
+      kept.window('2s', '8s').print();
+    });
+    const ids = ['mapWithState-0', 'print-0', 'print-1'];
+    expect(ids.map((id) => times.slideMs(id))).toEqual([2_000, 2_000, 8_000]);
+    expect(times.reachMs).toBe(5_000);
+  });
+
   it('read their batches from the oldest on', () => {
     const graph = graphOf(nested);
     const times = new StreamTimes(graph.nodes, 1_000);
@@ -108,6 +129,38 @@ it.each<[string, Build, string]>([
     'windows of windows that multiply',
     (ssc) => ssc.generatorStream().window('500s').window('500s').print(),
     'window-1: a window of 500000 ms is 500 batches, 250000 with those of its parents',
+  ],
+  [
+    'a window over keyed state',
+    (ssc) => counted(ssc).window('3s').print(),
+    'window-0: a window cannot look at earlier batches of updateStateByKey-0: keyed state is ' +
+      'there only as it is after the last batch. Put the window first and the state behind it',
+  ],
+  [
+    'a window over what was made of keyed state',
+    (ssc) => counted(ssc).count().window('2s', '2s').print(),
+    'window-0: a window cannot look at earlier batches of count-0, which reads updateStateByKey-0',
+  ],
+  [
+    'a window that reduces what was made of keyed state',
+    (ssc) =>
+      ssc
+        .generatorStream()
+        .keyBy((line) => line)
+        .mapWithState(() => ['a', 1] as const)
+        .stateSnapshots()
+        .groupByKeyAndWindow('4s', '2s')
+        .print(),
+    'groupByKeyAndWindow-0.window: a window cannot look at earlier batches of ' +
+      'groupByKeyAndWindow-0.batch, which reads mapWithState-0',
+  ],
+  [
+    'a window behind a join with keyed state, and behind a window of one batch',
+    (ssc) => {
+      const words = ssc.generatorStream().keyBy((line) => line);
+      words.join(counted(ssc)).window('1s', '2s').window('4s').print();
+    },
+    'window-1: a window cannot look at earlier batches of window-0, which reads updateStateByKey-0',
   ],
 ])('refuses %s', (_name, build, message) => {
   expect(() => timesOf(build)).toThrow(

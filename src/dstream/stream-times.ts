@@ -14,6 +14,7 @@
  * @module */
 import { present } from '../core/assert.ts';
 import { MillraceError } from '../core/errors.ts';
+import { roleOf } from './graph.ts';
 import type { NodeDescription } from './graph.ts';
 
 /** Bounds what the driver and its checkpoints hold of the past. */
@@ -23,6 +24,8 @@ const BRANCHES_MAX = 100_000;
 
 /** What is known of one stream. */
 interface Times {
+  /** The nearest stateful operator that its records come from. */
+  readonly statefulId?: string | undefined;
   readonly slideMs: number;
   /** How far before a batch of this stream the oldest batch lies that it is made from. */
   readonly reachMs: number;
@@ -94,7 +97,8 @@ class Survey {
     const parents = node.parents.map((id) => present(this.times.get(id), `parent ${id}`));
     const [first] = parents;
     if (first === undefined) {
-      this.times.set(node.id, { slideMs: this.#batchIntervalMs, reachMs: 0, branches: 1 });
+      const slideMs = this.#batchIntervalMs;
+      this.times.set(node.id, { slideMs, reachMs: 0, branches: 1 });
     } else if (node.kind === 'window') {
       this.times.set(node.id, this.#window(node, first));
     } else {
@@ -103,6 +107,7 @@ class Survey {
   }
 
   #window(node: NodeDescription, parent: Times): Times {
+    this.#requireStateless(node, parent);
     const windowMs = node.options['windowMs'] as number;
     const slideMs = (node.options['slideMs'] ?? parent.slideMs) as number;
     this.#requireMultiple(node, 'window', windowMs, parent.slideMs);
@@ -116,7 +121,8 @@ class Survey {
           'batch interval longer, or reduce shorter windows first',
       );
     }
-    return { slideMs, reachMs: parent.reachMs + windowMs - parent.slideMs, branches };
+    const { statefulId } = parent;
+    return { slideMs, reachMs: parent.reachMs + windowMs - parent.slideMs, branches, statefulId };
   }
 
   #joined(node: NodeDescription, parents: readonly Times[], first: Times): Times {
@@ -130,7 +136,25 @@ class Survey {
     }
     const reachMs = Math.max(...parents.map((parent) => parent.reachMs));
     const branches = node.kind === 'union' ? parents.reduce((n, each) => n + each.branches, 0) : 1;
-    return { slideMs: first.slideMs, reachMs, branches: branches };
+    const isStateful = roleOf(node.kind) === 'state';
+    const below = parents.find(({ statefulId }) => statefulId !== undefined);
+    const statefulId = isStateful ? node.id : below?.statefulId;
+    return { slideMs: first.slideMs, reachMs, branches, statefulId };
+  }
+
+  /** What was made of state in earlier batches cannot be made again: the state has moved on. A
+   * window of one batch looks at none. */
+  #requireStateless(
+    { id, parents: [parent], options }: NodeDescription,
+    { statefulId, slideMs }: Times,
+  ): void {
+    if (statefulId === undefined || options['windowMs'] === slideMs) return;
+    const whose = parent === statefulId ? statefulId : `${parent}, which reads ${statefulId}`;
+    this.problems.push(
+      `${id}: a window cannot look at earlier batches of ${whose}: keyed state is there only as ` +
+        'it is after the last batch. Put the window first and the state behind it, keep in the ' +
+        `state what the window needs, or give the window the length of one batch, ${slideMs} ms`,
+    );
   }
 
   #requireMultiple(

@@ -7,6 +7,7 @@
 import type { BlockRef, SharedBytes } from '../blocks/block-ref.ts';
 import type { BatchTimeMs, StreamId } from '../core/ids.ts';
 import type { WireError } from '../serde/wire-error.ts';
+import type { StateHandle } from '../state/state-reader.ts';
 import type { SinkBatch } from './sink.ts';
 
 /** A file that the allocation of a batch has fixed. */
@@ -43,7 +44,11 @@ export type Leaf =
       readonly inputs: readonly ShuffleInput[];
     }
   // Partitions of what a window looks at, one after the other, as one partition of the window.
-  | { readonly kind: 'parts'; readonly parts: readonly LeafPart[] };
+  | { readonly kind: 'parts'; readonly parts: readonly LeafPart[] }
+  // What a task of a stateful operator has put out.
+  | { readonly kind: 'state-output'; readonly operatorId: string; readonly piece: SharedBytes }
+  // All pairs of one partition of keyed state.
+  | { readonly kind: 'state'; readonly operatorId: string; readonly store: StateHandle };
 
 /** A partition as it was before a window. */
 export interface LeafPart {
@@ -59,7 +64,18 @@ export type TaskAction =
   | { readonly kind: 'collect'; readonly limit?: number }
   | { readonly kind: 'count' }
   | { readonly kind: 'sink'; readonly batch: SinkBatch }
-  | { readonly kind: 'foreach-partition' };
+  | { readonly kind: 'foreach-partition' }
+  | StateUpdateAction;
+
+/** Changes of one partition of keyed state. */
+export interface StateUpdateAction {
+  readonly kind: 'state-update';
+  readonly operatorId: string;
+  /** As it was after the batch before. */
+  readonly store: StateHandle;
+  /** Hashes of keys that may have to time out. */
+  readonly due: Uint32Array;
+}
 
 export interface TaskSpec {
   readonly batchTimeMs: BatchTimeMs;
@@ -81,7 +97,14 @@ export type TaskValue =
   | { readonly kind: 'collect'; readonly bytes: SharedBytes | null; readonly recordCount: number }
   | { readonly kind: 'count'; readonly recordCount: number }
   | { readonly kind: 'sink'; readonly token: unknown; readonly recordCount: number }
-  | { readonly kind: 'foreach-partition'; readonly recordCount: number };
+  | { readonly kind: 'foreach-partition'; readonly recordCount: number }
+  | {
+      readonly kind: 'state-update';
+      /** Entries to take over (state/delta-writer.ts). */
+      readonly delta: SharedBytes | null;
+      /** Records for whoever reads the stream. */
+      readonly output: SharedBytes | null;
+    };
 
 export type TaskResult =
   | { readonly ok: true; readonly value: TaskValue; readonly inputRecordCount: number }

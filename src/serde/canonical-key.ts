@@ -141,6 +141,13 @@ function mix(bits: number): number {
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
+/** The canonical message of a key: equal bytes for equal keys, in every thread and every run. It
+ * can be unpacked. @throws {MillraceError} RECORD_UNSUPPORTED for a key that the codec refuses. */
+export function canonicalKeyBytes(key: unknown, codec: Codec): Uint8Array {
+  // Any NaN that a computation gave is written as the one of the language.
+  return codec.pack(Number.isNaN(key) ? Number.NaN : canonicalForm(key, codec));
+}
+
 /** The canonical message as text with one character per byte, fit to be a Map key. */
 function canonicalText(key: unknown, codec: Codec): string {
   return latin1(codec.pack(canonicalForm(key, codec)));

@@ -17,7 +17,9 @@ import { Engine } from '../driver/engine.ts';
 import { openLockedHome } from '../driver/home-directory.ts';
 import type { Home } from '../driver/home-directory.ts';
 import type { HomeLock } from '../driver/home-lock.ts';
+import type { KeyedState } from '../driver/keyed-state.ts';
 import { acceptCheckpoint } from '../driver/restart-rules.ts';
+import { recoverState } from '../driver/state-parts.ts';
 import { describeGraph } from '../dstream/graph.ts';
 import type { GraphNode } from '../dstream/graph.ts';
 import type { LoadedPipeline } from '../dstream/load-pipeline.ts';
@@ -77,6 +79,7 @@ export class SimEngine {
   readonly #pipeline: LoadedPipeline;
   #engine: Engine | undefined;
   #arena: BlockArena | undefined;
+  #keyedState: KeyedState | undefined;
   #state: 'recovering' | 'running' | 'ended' | 'killed' = 'recovering';
   #failure: Error | undefined;
 
@@ -179,6 +182,12 @@ export class SimEngine {
           acceptCheckpoint(checkpoint, { directory: SIM_HOME, options, graph, warn });
           return options;
         },
+        restore: async (pointer, from) => {
+          const place = { disk: from.disk, directory: SIM_HOME, newId: this.#machine.newId };
+          const partitions = from.options.executors;
+          const { graph } = this.#pipeline;
+          this.#keyedState = await recoverState(graph, pointer, { ...place, partitions });
+        },
         onPoison: (error) => this.#engine?.fail(error),
         onShortage: (shortage) => this.#engine?.noteDriverShortage(shortage),
         stat: () => Promise.resolve({ magic: 0xef53, device: 1 }),
@@ -197,6 +206,7 @@ export class SimEngine {
       module: { moduleUrl: 'sim:pipeline', codeHash: 'sim' },
       options,
       home,
+      ...(this.#keyedState === undefined ? {} : { state: this.#keyedState }),
       disk: home.disk,
       clock: this.#clockOf(this.process),
       events: this.#events,

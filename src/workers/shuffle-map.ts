@@ -36,7 +36,10 @@ export interface Cell {
   value: unknown;
 }
 
-export function openShuffleMap(target: ShuffleTarget, kind: KindOf<'shuffle'>): ShuffleMap {
+export function openShuffleMap(
+  target: ShuffleTarget,
+  kind: KindOf<'shuffle' | 'state'>,
+): ShuffleMap {
   switch (kind) {
     case 'count':
       return counting(target);

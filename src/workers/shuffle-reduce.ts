@@ -22,7 +22,11 @@ export interface ShuffleSource {
 type JoinKind = Extract<KindOf<'shuffle'>, `${string}oin`>;
 
 /** Runs an operator's reduce side. @returns how many records the pieces held. */
-export function reduceShuffle(source: ShuffleSource, kind: KindOf<'shuffle'>, push: Push): number {
+export function reduceShuffle(
+  source: ShuffleSource,
+  kind: KindOf<'shuffle' | 'state'>,
+  push: Push,
+): number {
   switch (kind) {
     case 'count':
       return sumCounts(source, push);
@@ -40,6 +44,9 @@ export function reduceShuffle(source: ShuffleSource, kind: KindOf<'shuffle'>, pu
       return eachRecord(source, push);
     case 'groupByKey':
       return groupByKey(source, push);
+    case 'updateStateByKey':
+    case 'mapWithState':
+      return eachPair(source, 0, (key, value) => push([key, value]));
     case 'cogroup':
       return cogroup(source, (key, left, right) => push([key, [left, right]]));
     default:

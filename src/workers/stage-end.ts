@@ -2,25 +2,16 @@
  * @module */
 import { operatorOfShuffle } from '../dstream/batch-plan.ts';
 import type { PartitionWriter } from '../dstream/sink.ts';
-import type { TaskAction, TaskSpec, TaskValue } from '../dstream/task-spec.ts';
+import type { TaskAction, TaskSpec } from '../dstream/task-spec.ts';
 import { openShuffleMap } from './shuffle-map.ts';
 import { functionOf } from './stage-chain.ts';
 import { OperatorFailure } from './stage-failure.ts';
 import { shuffleKind } from './stage-leaf.ts';
-import type { Push, TaskEnvironment } from './task-environment.ts';
+import { openStateUpdate } from './state-update.ts';
+import type { StageEnd, TaskEnvironment } from './task-environment.ts';
 
 /** Thrown by `push` when the task has all records that it needs. Never passes through user code. */
 export const ENOUGH: Error = new Error('the task has all records that it needs');
-
-export interface StageEnd {
-  readonly push: Push;
-  /** Takes `n` records unseen; present only where their number is all that matters. */
-  pushCount?(n: number): void;
-  /** Called once, after the last record. */
-  finish(): TaskValue | Promise<TaskValue>;
-  /** Called instead of `finish` when the task failed. */
-  abort?(): Promise<void>;
-}
 
 type ActionOf<K extends TaskAction['kind']> = TaskAction & { readonly kind: K };
 
@@ -37,6 +28,8 @@ export function openStageEnd(spec: TaskSpec, env: TaskEnvironment): StageEnd | P
       return writingToSink(action, spec, env);
     case 'foreach-partition':
       return callingForPartition(spec, env);
+    case 'state-update':
+      return openStateUpdate(action, spec, env);
   }
 }
 

@@ -50,6 +50,7 @@ function asFailure({ action, outputId }: TaskSpec, error: unknown): OperatorFail
   if (error instanceof OperatorFailure) return error;
   // Records are packed at the stage's end only, for its shuffle or its output.
   if (!(error instanceof MillraceError) || error.code !== 'RECORD_UNSUPPORTED') return undefined;
+  if (action.kind === 'state-update') return new OperatorFailure(action.operatorId, error);
   const isShuffle = action.kind === 'shuffle-write';
   return new OperatorFailure(isShuffle ? operatorOfShuffle(action.shuffleId) : outputId, error);
 }

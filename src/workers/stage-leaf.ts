@@ -1,9 +1,11 @@
 /** Reads the leaf of a task and pushes its records. The only asynchronous part of most tasks.
  * @module */
 import { assert, present } from '../core/assert.ts';
-import { roleOf } from '../dstream/graph.ts';
+import { readsShuffle } from '../dstream/graph.ts';
 import type { KindOf, OperatorKind } from '../dstream/graph.ts';
 import type { Leaf } from '../dstream/task-spec.ts';
+import { StateReader } from '../state/state-reader.ts';
+import { readPiece } from './shuffle-piece.ts';
 import { reduceShuffle } from './shuffle-reduce.ts';
 import { compileChain } from './stage-chain.ts';
 import type { Push, TaskEnvironment } from './task-environment.ts';
@@ -21,6 +23,10 @@ export async function readLeaf(leaf: Leaf, env: TaskEnvironment, push: Push): Pr
       return readShuffle(leaf, env, push);
     case 'parts':
       return readParts(leaf, env, push);
+    case 'state-output':
+      return readOutput(leaf, env, push);
+    case 'state':
+      return readState(leaf, env, push);
   }
 }
 
@@ -113,8 +119,28 @@ async function readParts(
   return count;
 }
 
+function readOutput({ piece }: LeafOf<'state-output'>, env: TaskEnvironment, push: Push): number {
+  let count = 0;
+  readPiece(env.readShared(piece), env.codec, (items) => {
+    for (const item of items) push(item);
+    count += items.length;
+  });
+  return count;
+}
+
+function readState({ store }: LeafOf<'state'>, env: TaskEnvironment, push: Push): number {
+  const reader = new StateReader(store);
+  const { codec } = env;
+  let count = 0;
+  reader.forEach((address) => {
+    push([codec.unpack(reader.keyOf(address)), codec.unpack(reader.valueOf(address))]);
+    count += 1;
+  });
+  return count;
+}
+
 /** The kind of an operator that the plan takes for a shuffle. */
-export function shuffleKind(kind: OperatorKind): KindOf<'shuffle'> {
-  assert(roleOf(kind) === 'shuffle', `${kind} reads no shuffle`);
-  return kind as KindOf<'shuffle'>;
+export function shuffleKind(kind: OperatorKind): KindOf<'shuffle' | 'state'> {
+  assert(readsShuffle(kind), `${kind} reads no shuffle`);
+  return kind;
 }

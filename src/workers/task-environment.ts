@@ -31,3 +31,14 @@ export interface TaskOutcome {
 
 /** Takes one record. Records are pushed from the leaf through all operators to the stage's end. */
 export type Push = (record: unknown) => void;
+
+/** Where the records of a task go. */
+export interface StageEnd {
+  readonly push: Push;
+  /** Takes `n` records unseen; present only where their number is all that matters. */
+  pushCount?(n: number): void;
+  /** Called once, after the last record. */
+  finish(): TaskValue | Promise<TaskValue>;
+  /** Called instead of `finish` when the task failed. */
+  abort?(): Promise<void>;
+}

@@ -8,10 +8,9 @@ import { MillraceError, toError } from '../core/errors.ts';
 import type { TaskSpec } from '../dstream/task-spec.ts';
 import { compileChain } from './stage-chain.ts';
 import { ENOUGH, openStageEnd } from './stage-end.ts';
-import type { StageEnd } from './stage-end.ts';
 import { taskError } from './stage-failure.ts';
 import { knownRecordCount, readLeaf } from './stage-leaf.ts';
-import type { Push, TaskEnvironment, TaskOutcome } from './task-environment.ts';
+import type { Push, StageEnd, TaskEnvironment, TaskOutcome } from './task-environment.ts';
 
 /** Runs a task to its end.
  * @throws {MillraceError} TASK_FAILED when a user's function threw or returned a promise, or a

@@ -18,6 +18,10 @@ const OPTIONS = {
   memory: '64MiB',
 } as const;
 
+/** Made again from its snapshot and the batches since, whose windows look back before it. */
+const KEYED_STATE = `words.window('400ms', '200ms')
+  .updateStateByKey((ones, n) => ones.length + (n ?? 0))`;
+
 /** Lines by batch time. */
 type Batches = ReadonlyMap<number, readonly string[]>;
 
@@ -54,7 +58,23 @@ const OUTPUTS: Readonly<Record<string, Output>> = {
         [timeMs - 200, timeMs].flatMap((each) => (raw.has(each) ? within(raw, each, 400) : [])),
       ),
   },
+  state: {
+    slideMs: 200,
+    code: KEYED_STATE,
+    expected: (raw, timeMs) => stateAt(raw, timeMs),
+  },
+  seldom: {
+    slideMs: 600,
+    code: `${KEYED_STATE}.window('200ms', '600ms')`,
+    expected: (raw, timeMs) => stateAt(raw, timeMs),
+  },
 };
+
+/** Every window of 400 ms that there was up to a batch time. */
+function stateAt(raw: Batches, timeMs: number): readonly string[] {
+  const times = [...raw.keys()].filter((each) => each % 200 === 0 && each <= timeMs);
+  return countsOf(times.flatMap((each) => within(raw, each, 400)));
+}
 
 function within(raw: Batches, timeMs: number, lengthMs: number): readonly string[] {
   return [...raw].flatMap(([each, lines]) =>

@@ -350,13 +350,20 @@ describe('the migration table', () => {
   let others: Set<string>;
   beforeAll(async () => {
     const dist = new URL('../../dist/', import.meta.url).href;
-    const { DStream, PipelineContext, Receiver, StreamingContext, definePipeline } = (await import(
-      `${dist}index.js`
-    )) as typeof Millrace;
+    const {
+      DStream,
+      PipelineContext,
+      Receiver,
+      StatefulDStream,
+      StreamingContext,
+      definePipeline,
+    } = (await import(`${dist}index.js`)) as typeof Millrace;
     const kit = (await import(`${dist}testing/kit/index.js`)) as object;
     const namesIn = (shape: object) => Object.getOwnPropertyNames(shape);
     methods = new Set(
-      [DStream, PipelineContext, StreamingContext].flatMap(({ prototype }) => namesIn(prototype)),
+      [DStream, StatefulDStream, PipelineContext, StreamingContext].flatMap(({ prototype }) =>
+        namesIn(prototype),
+      ),
     );
     const tables = ['option', 'event'].flatMap((head) => {
       const cells = new Document('docs/reference.md').table(head).map(([cell = '']) => cell);

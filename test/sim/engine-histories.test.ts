@@ -27,6 +27,8 @@ const HAS_TO_HAPPEN = [
   'WAL_POISONED',
   'DISK_FAILED',
   'DISK_FULL',
+  'state-snapshot-written',
+  'state-restored',
 ];
 /** So many histories have all of them. */
 const HISTORIES_FOR_ALL = 500;

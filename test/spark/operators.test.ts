@@ -8,9 +8,10 @@ import { runPipeline } from '../../src/testing/kit/run-pipeline.ts';
 import { testStream, testStream2 } from '../../src/testing/kit/test-stream.ts';
 import { BASIC_OPERATIONS } from './basic-operations.ts';
 import type { BuildCase, SparkCase } from './spark-case.ts';
+import { STATE_OPERATIONS } from './state-operations.ts';
 import { WINDOW_OPERATIONS } from './window-operations.ts';
 
-const TWINS = [...BASIC_OPERATIONS, ...WINDOW_OPERATIONS];
+const TWINS = [...BASIC_OPERATIONS, ...WINDOW_OPERATIONS, ...STATE_OPERATIONS];
 
 /** Outputs, and what is tested with several streams of a context. */
 const ELSEWHERE = new Set([
@@ -28,8 +29,11 @@ function run({ inputs, build }: SparkCase, partitions: number): Promise<unknown[
   return testStream2(left, right, any, { partitions });
 }
 
-describe('WindowOperationsSuite', () => {
-  it.each(WINDOW_OPERATIONS.map((each) => [each.name, each] as const))('%s', async (_, twin) => {
+describe.each([
+  ['WindowOperationsSuite', WINDOW_OPERATIONS],
+  ['state', STATE_OPERATIONS],
+])('%s', (_suite, twins) => {
+  it.each(twins.map((each) => [each.name, each] as const))('%s', async (_, twin) => {
     for (const partitions of [1, 2, 5]) {
       expectBatches(await run(twin, partitions), twin.expected);
     }

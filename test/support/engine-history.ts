@@ -27,6 +27,8 @@ const IDLE_STEPS_MAX = 100;
 const QUIET_AFTER_STEPS = 500;
 /** For how long a kill waits for the moment between a write of a log and its sync. */
 const DIRT_STEPS_MAX = 300;
+/** Between the seeds of a history's two sources of chance. */
+const APART = 500_000_000;
 const EPOCH_MS = 1_700_000_000_000;
 
 /** What a run may end with when its disk fails. */
@@ -67,7 +69,7 @@ export class EngineHistory {
 
   constructor(seed: number) {
     const random = seededRandom(seed);
-    this.plan = drawPlan(random);
+    this.plan = drawPlan(random, seededRandom(seed + APART));
     this.scheduler = new SimScheduler(random);
     this.disk = new SimDisk({ seed, afterFailedSync: seed % 2 === 0 ? 'keeps-new' : 'reverts' });
     this.world = new World(this.scheduler, this.plan.troubleShare);
@@ -98,7 +100,8 @@ export class EngineHistory {
         for (const source of this.world.sources) source.release((index + 1) / (runs.length + 1));
         await this.#runOnce(run);
       }
-      this.world.isEnding = this.scheduler.chance(0.5);
+      // Windows come to their end only when nothing more can come.
+      this.world.isEnding = this.scheduler.chance(0.5) || this.#hasWindows;
       for (const source of this.world.sources) source.release(1);
       await this.#runLast(last);
       // What a thread announced and died of, as the engine stopped, waits for the next start.
@@ -117,6 +120,10 @@ export class EngineHistory {
       this.#engine?.kill();
       watchSteps(undefined);
     }
+  }
+
+  get #hasWindows(): boolean {
+    return this.plan.shape === 'state' && this.plan.windowBatches > 1;
   }
 
   #newEngine(run: RunPlan): SimEngine {
@@ -222,8 +229,9 @@ export class EngineHistory {
     if (failure === undefined) {
       this.#promiseTaken();
       const { usedExtents } = engine;
-      // A thread that dies while the engine stops takes its memory with it to the end.
-      if (usedExtents > 0 && this.#untoldDeaths === 0)
+      // A thread that dies while the engine stops takes its memory with it to the end. Windows
+      // remember the blocks of the last batches.
+      if (usedExtents > 0 && this.#untoldDeaths === 0 && !this.#hasWindows)
         throw new Error(`${usedExtents} extents are in use after the end`);
       return;
     }
@@ -329,7 +337,8 @@ export class EngineHistory {
   #check(): void {
     if (this.plan.isTwice) this.#checkCopy('second');
     if (this.plan.shape === 'copy') this.#checkCopy('first');
-    else this.#checkCounts();
+    else if (this.plan.shape === 'count') this.#checkCounts();
+    else this.#checkNumbers();
   }
 
   /** An end in order leaves no more on disk than the next start may need. */
@@ -340,6 +349,10 @@ export class EngineHistory {
     if (stray !== undefined) throw new Error(`${stray} is left behind`);
     const checkpoints = count(/^checkpoints/);
     if (checkpoints > CHECKPOINTS_KEPT) throw new Error(`${checkpoints} checkpoints are left`);
+    const snapshots = count(/^state\//);
+    // What a killed run had written, and no checkpoint pointed to, goes when the pointers are past it.
+    if (snapshots > CHECKPOINTS_KEPT + this.#runCount)
+      throw new Error(`${snapshots} snapshots are left`);
     for (const log of ['driver-log', 'driver-log-mirror']) {
       const segments = count(new RegExp(`^${log}/[0-9a-f]+\\.wal$`));
       if (segments > DRIVER_SEGMENTS_MAX) throw new Error(`${log} has ${segments} segments left`);
@@ -372,11 +385,27 @@ export class EngineHistory {
     if (invented !== undefined) throw new Error(`nobody has sent ${invented} (I3)`);
   }
 
-  #checkCounts(): void {
-    const wanted = new Map<string, number>();
+  /** How often each word was sent. */
+  #sentWords(): ReadonlyMap<string, number> {
+    const words = new Map<string, number>();
     for (const record of this.world.sources.flatMap(({ records }) => records)) {
-      if (!isDropped(record)) wanted.set(wordOf(record), (wanted.get(wordOf(record)) ?? 0) + 1);
+      if (!isDropped(record)) words.set(wordOf(record), (words.get(wordOf(record)) ?? 0) + 1);
     }
+    return words;
+  }
+
+  /** The state of each word went up by one with each of its records, and never back. */
+  #checkNumbers(): void {
+    const found = this.#recordsOf('first').toSorted();
+    const wanted = [...this.#sentWords()].flatMap(([word, count]) =>
+      Array.from({ length: count }, (_, index) => `${word},${index + 1}`),
+    );
+    const [is, should] = [found.join(' '), wanted.toSorted().join(' ')];
+    if (is !== should) throw new Error(`words were numbered ${is}, not ${should} (I1, I2)`);
+  }
+
+  #checkCounts(): void {
+    const wanted = this.#sentWords();
     const found = new Map<string, number>();
     for (const pair of this.#recordsOf('first')) {
       const [word = '', count] = pair.split(',');
@@ -413,7 +442,8 @@ async function filesOf(disk: SimDisk): Promise<readonly string[]> {
   const look = async (directory: string): Promise<void> => {
     for (const name of (await disk.list(directory)) ?? []) {
       const path = `${directory}/${name}`;
-      if (/^(checkpoints|(driver|receiver)-log|spill-|removed-)/.test(name)) await look(path);
+      if (/^(checkpoints|state$|(driver|receiver)-log|spill-|removed-)/.test(name))
+        await look(path);
       else found.push(path.slice(SIM_HOME.length + 1));
     }
   };
@@ -426,6 +456,7 @@ async function filesOf(disk: SimDisk): Promise<readonly string[]> {
 const MAY_STAY = [
   /^MANIFEST$/,
   /^checkpoints\/checkpoint-[0-9a-f]{16}\.ckpt$/,
+  /^state\/state-\d{16}\.snapshot$/,
   /^[^/]+-log[^/]*\/[0-9a-f]{16}\.wal(\.torn)?$/,
   /^receiver-log[^/]*\/spare-\d+\.tmp$/,
 ];

@@ -5,6 +5,7 @@ import type { ResolvedOptions } from '../../src/core/options.ts';
 import type { Random } from '../../src/core/random.ts';
 import type { PipelineDefinition } from '../../src/dstream/pipeline.ts';
 import { definePipeline } from '../../src/dstream/pipeline.ts';
+import type { State } from '../../src/dstream/state-spec.ts';
 import type { CrashModel } from '../../src/testing/crash-survival.ts';
 import type { CallKind, FaultEffect } from '../../src/testing/fault-plan.ts';
 import { SIM_HOME } from '../../src/testing/sim-engine.ts';
@@ -54,7 +55,9 @@ export interface RunPlan {
 export interface HistoryPlan {
   readonly kinds: readonly SourceKind[];
   readonly recordCount: number;
-  readonly shape: 'copy' | 'count';
+  readonly shape: 'copy' | 'count' | 'state';
+  /** With shape `state`: batches of the windows, which do not overlap, before it; 1: none. */
+  readonly windowBatches: number;
   readonly isTwice: boolean;
   readonly troubleShare: number;
   readonly runs: readonly RunPlan[];
@@ -121,8 +124,10 @@ class Draw {
   }
 }
 
-export function drawPlan(random: Random): HistoryPlan {
+/** @param apart for what came to the histories later: those without it stay what they were. */
+export function drawPlan(random: Random, apart: Random): HistoryPlan {
   const draw = new Draw(random);
+  const later = new Draw(apart);
   const kinds: SourceKind[] = [draw.of<SourceKind>(['positioned', 'ids', 'pushed'])];
   if (draw.chance(0.4)) kinds.push(draw.of<SourceKind>(['positioned', 'ids', 'pushed']));
   const durability = draw.chance(0.85) ? 'sync' : 'flush';
@@ -131,15 +136,26 @@ export function drawPlan(random: Random): HistoryPlan {
   const runs: RunPlan[] = [];
   do runs.push(drawRun(draw, common));
   while (runs.length < 6 && draw.chance(0.4));
+  const recordCount = 3 + draw.below(8);
+  const isCopy = kinds.includes('pushed') || draw.chance(0.6);
   return {
     kinds,
-    recordCount: 3 + draw.below(8),
-    shape: kinds.includes('pushed') || draw.chance(0.6) ? 'copy' : 'count',
+    recordCount,
+    shape: isCopy ? 'copy' : later.of(['count', 'state']),
+    windowBatches: later.of([1, 1, 2, 3]),
     isTwice: draw.chance(0.2),
     troubleShare: draw.of([0, 0.2, 0.3]),
-    runs,
+    runs: runs.map((run) => (isCopy ? run : withStateStep(later, run))),
     last: { ...drawRun(draw, common), ...QUIET, ending: NEVER },
   };
+}
+
+/** Some of the runs end as a snapshot of keyed state gets its name. */
+function withStateStep(draw: Draw, run: RunPlan): RunPlan {
+  const { ending } = run;
+  if (!('step' in ending) || draw.chance(0.7)) return run;
+  const step = draw.of<CrashStep>(['state.before', 'state.after']);
+  return { ...run, ending: { ...ending, step, occurrence: 1 } };
 }
 
 const NEVER = { kind: 'stop', atStep: Infinity, isDirty: false } as const;
@@ -224,8 +240,8 @@ function drawOptions(
 
 /** The pipeline of one run. */
 export function pipelineOf(
-  { shape, isTwice }: HistoryPlan,
-  { receivers, extras }: RunPlan,
+  { shape, isTwice, windowBatches }: HistoryPlan,
+  { receivers, extras, options }: RunPlan,
   sources: readonly Source[],
 ): PipelineDefinition {
   return definePipeline({ name: 'simulated' }, (ssc) => {
@@ -238,11 +254,25 @@ export function pipelineOf(
     records = records.filter((record) => !isDropped(record), { id: 'kept' });
     if (isTwice) records.saveAsTextFiles('/out/second', undefined, { id: 'second' });
     if (shape === 'copy') return records.saveAsTextFiles('/out/first', undefined, { id: 'first' });
-    records
-      .map((record): [string, number] => [wordOf(record), 1], { id: 'pairs' })
-      .reduceByKey((a, b) => a + b, { id: 'counts' })
+    let pairs = records.map((record): [string, number] => [wordOf(record), 1], { id: 'pairs' });
+    if (shape === 'count') {
+      const counts = pairs.reduceByKey((a, b) => a + b, { id: 'counts' });
+      return counts.saveAsTextFiles('/out/first', undefined, { id: 'first' });
+    }
+    if (windowBatches > 1) {
+      const spanMs = windowBatches * options.batchIntervalMs;
+      pairs = pairs.window(spanMs, spanMs, { id: 'window' });
+    }
+    pairs
+      .mapWithState(numbered, { id: 'numbered' })
       .saveAsTextFiles('/out/first', undefined, { id: 'first' });
   });
+}
+
+/** Counts the records with each word, over all runs: `word,1`, `word,2` … */
+function numbered(word: string, _one: number | undefined, state: State<number>): string {
+  state.update((state.exists() ? state.get() : 0) + 1);
+  return `${word},${state.get()}`;
 }
 
 /** The filter of every pipeline. */

@@ -1,6 +1,7 @@
 /** Batches of a pipeline over queues, one after the other, on this thread: the engine's scheduler,
  * execution, outputs and stage code, over a pool without threads and a log that is a map. Windows
- * see earlier batches, and `restart` forgets all that a dead process would have in memory.
+ * see earlier batches, and `restart` forgets all that a dead process would have in memory: keyed
+ * state goes on from its snapshot.
  * @module */
 import { join } from 'node:path';
 import { BlockArena } from '../../src/blocks/block-arena.ts';
@@ -9,8 +10,11 @@ import type { BatchTimeMs, Lsn, StreamId } from '../../src/core/ids.ts';
 import { BatchHistory } from '../../src/driver/batch-history.ts';
 import { BatchScheduler } from '../../src/driver/batch-scheduler.ts';
 import { BlockMemory } from '../../src/driver/block-memory.ts';
+import { cleanableThroughMs, settledThroughMs } from '../../src/driver/cleaning.ts';
+import { KeyedState } from '../../src/driver/keyed-state.ts';
 import { OutputRunner } from '../../src/driver/output-runner.ts';
 import { TaskScheduler } from '../../src/driver/task-scheduler.ts';
+import { emptyTrackerState } from '../../src/driver/tracker-state.ts';
 import type { BatchShare } from '../../src/driver/tracker-state.ts';
 import type { DStream } from '../../src/dstream/dstream.ts';
 import type { Graph } from '../../src/dstream/graph.ts';
@@ -20,6 +24,7 @@ import { msgpackCodec } from '../../src/serde/msgpack-codec.ts';
 import { graphOf } from './inline-driver.ts';
 import { InlinePool } from './inline-pool.ts';
 import { ManualClock } from './manual-clock.ts';
+import { SavedState } from './saved-state.ts';
 
 /** Adds an output with this name. */
 type Keep = (name: string, stream: DStream<unknown>) => void;
@@ -33,6 +38,14 @@ export interface InlineBatchesOptions {
   readonly partitions?: number;
 }
 
+/** What is gone with the process. */
+interface Process {
+  readonly pool: InlinePool;
+  readonly arena: BlockArena;
+  readonly scheduler: BatchScheduler;
+  readonly state: KeyedState;
+}
+
 const ARENA_BYTES = 4 * 1024 * 1024;
 
 export class InlineBatches {
@@ -44,10 +57,11 @@ export class InlineBatches {
   readonly #graph: Graph;
   readonly #partitions: number;
   readonly #spillDirectory: string;
-  #pool: InlinePool;
-  #arena: BlockArena;
-  #scheduler: BatchScheduler;
+  #process: Process;
+  #saved: SavedState | undefined;
   #failure: Error | undefined;
+  /** Of keyed state, in the next process. */
+  statePartitions = 2;
   /** How often `restart` was called. */
   restarts = 0;
 
@@ -59,21 +73,21 @@ export class InlineBatches {
     this.#graph = graphOf((ssc) => build(ssc, (name, stream) => this.#keep(name, stream)));
     this.#partitions = partitions;
     this.times = new StreamTimes(this.#graph.nodes, batchIntervalMs);
-    ({ pool: this.#pool, arena: this.#arena, scheduler: this.#scheduler } = this.#parts());
+    this.#process = this.#parts();
   }
 
   /** Tasks that ran since the start, or the restart. */
   get pool(): InlinePool {
-    return this.#pool;
+    return this.#process.pool;
   }
 
   /** References to the tasks' part of the arena: one for each shuffle that is kept in it, and one for
    * the extent that kept ones are written to. */
   get references(): number {
-    const { receiverExtents, extentCount } = this.#arena.handle;
+    const { receiverExtents, extentCount } = this.#process.arena.handle;
     let sum = 0;
     for (let index = receiverExtents; index < extentCount; index += 1) {
-      sum += this.#arena.references(index);
+      sum += this.#process.arena.references(index);
     }
     return sum;
   }
@@ -92,15 +106,49 @@ export class InlineBatches {
       codeHash: 'code',
     };
     this.shares.set(share.batchTimeMs, share);
-    this.#scheduler.submit({ share, finishedOutputs: new Set(), isDone: false });
-    await this.#scheduler.drain();
-    if (this.#failure !== undefined) throw this.#failure;
+    await this.#submit([share], false);
   }
 
-  /** The process dies and comes back: what is in memory is gone. */
-  restart(): void {
+  /** The process dies and comes back: what is in memory is gone. Keyed state is made again from
+   * the last `snapshot`, and from the batches since. */
+  async restart(): Promise<void> {
     this.restarts += 1;
-    ({ pool: this.#pool, arena: this.#arena, scheduler: this.#scheduler } = this.#parts());
+    this.#process = this.#parts();
+    const { state } = this.#process;
+    if (!state.isUsed) return;
+    await this.#saved?.restoreTo(state);
+    const sinceMs = this.#saved?.batchTimeMs ?? 0;
+    const replayed = [...this.shares.values()].filter(({ batchTimeMs }) => batchTimeMs > sinceMs);
+    await this.#submit(replayed, true);
+  }
+
+  /** A snapshot of keyed state, after the batch that ran last. */
+  async snapshot(): Promise<void> {
+    const last = Math.max(...this.shares.keys()) as BatchTimeMs;
+    this.#saved = await SavedState.of(this.#process.state, last);
+  }
+
+  /** What the driver would have cleaned by now is not there any more (R8). */
+  clean(): void {
+    const finishedOutputs = new Set<string>();
+    const batches = new Map(
+      [...this.shares].map(([timeMs, share]) => [timeMs, { share, finishedOutputs, isDone: true }]),
+    );
+    const lastAllocatedMs = Math.max(...this.shares.keys());
+    const tracked = { ...emptyTrackerState(1), batches, lastAllocatedMs };
+    const stateMs = this.#process.state.isUsed ? (this.#saved?.batchTimeMs ?? 0) : Infinity;
+    const throughMs = cleanableThroughMs(tracked, {
+      settledThroughMs: settledThroughMs(tracked, stateMs),
+      rememberMs: this.times.reachMs,
+    });
+    for (const timeMs of this.shares.keys()) if (timeMs <= throughMs) this.shares.delete(timeMs);
+  }
+
+  async #submit(shares: readonly BatchShare[], isDone: boolean): Promise<void> {
+    const { scheduler } = this.#process;
+    for (const share of shares) scheduler.submit({ share, finishedOutputs: new Set(), isDone });
+    await scheduler.drain();
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   #keep(name: string, stream: DStream<unknown>): void {
@@ -112,12 +160,18 @@ export class InlineBatches {
     );
   }
 
-  #parts() {
+  #parts(): Process {
     const graph = this.#graph;
     const events = new EventBus();
     const arena = BlockArena.create(ARENA_BYTES);
     const spillDirectory = join(this.#spillDirectory, `${this.restarts}`);
     const pool = new InlinePool(graph, arena, spillDirectory);
+    const state = new KeyedState({
+      graph,
+      codec: msgpackCodec,
+      partitions: this.statePartitions,
+      seed: this.restarts,
+    });
     const memory = new BlockMemory(arena, { lastLsn: new Map<string, Lsn>() });
     const scheduler = new BatchScheduler({
       graph,
@@ -133,6 +187,8 @@ export class InlineBatches {
       execution: {
         tasks: new TaskScheduler({ pool, events, maxTaskFailures: 1, threads: 2 }),
         memory,
+        arena,
+        state,
         history: new BatchHistory({
           graph,
           times: this.times,
@@ -149,6 +205,6 @@ export class InlineBatches {
         this.#failure = error;
       },
     });
-    return { pool, arena, scheduler };
+    return { pool, arena, scheduler, state };
   }
 }

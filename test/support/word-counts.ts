@@ -49,7 +49,7 @@ class Held extends Receiver {
 }
 
 /** Every word's count in the records that the input makes. */
-function expectedCounts({ total, seed = 1, recordBytes = 100 }: WordCountInput) {
+export function expectedCounts({ total, seed = 1, recordBytes = 100 }: WordCountInput) {
   const lines = makeLines(seed, recordBytes);
   const counts = new Map<string, number>();
   for (let index = 0; index < total; index += 1) {

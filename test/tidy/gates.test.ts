@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const CONFIGS = ['.oxlintrc.json', '.oxfmtrc.json', 'knip.json', 'package.json', 'tsconfig.json'];
 
-const BELOW_SOURCES = ['core', 'serde', 'wal', 'blocks', 'checkpoint', 'dstream'];
+const BELOW_SOURCES = ['core', 'serde', 'wal', 'blocks', 'checkpoint', 'state', 'dstream'];
 const BELOW_DRIVER = [...BELOW_SOURCES, 'sources', 'sinks', 'workers'];
 
 /** Layer → the layers it may import, as docs/decisions/0001-layers.md says. */
@@ -22,7 +22,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   wal: ['core', 'serde'],
   blocks: ['core', 'serde'],
   checkpoint: ['core', 'serde', 'wal', 'blocks'],
-  dstream: ['core', 'serde', 'wal', 'blocks', 'checkpoint'],
+  state: ['core', 'serde', 'wal', 'blocks', 'checkpoint'],
+  dstream: ['core', 'serde', 'wal', 'blocks', 'checkpoint', 'state'],
   sources: BELOW_SOURCES,
   sinks: BELOW_SOURCES,
   workers: [...BELOW_SOURCES, 'sources', 'sinks'],

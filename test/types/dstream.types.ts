@@ -1,8 +1,8 @@
 /** What the public API lets compile, and what it does not. Checked by `npm run typecheck`, never
  * run.
  * @module */
-import { Receiver, definePipeline, milliseconds, seconds } from 'millrace';
-import type { Batch, BatchTimeMs, DStream, PipelineContext } from 'millrace';
+import { Receiver, definePipeline, milliseconds, seconds, stateSpec } from 'millrace';
+import type { Batch, BatchTimeMs, DStream, PipelineContext, State } from 'millrace';
 
 /** Compiles when `Actual` is exactly `Expected`. */
 type Exactly<Actual, Expected> =
@@ -254,4 +254,36 @@ export function outputs(counts: DStream<[string, number]>): void {
   });
   // @ts-expect-error outputs give no stream
   counts.print().map((x) => x);
+}
+
+export function state(ssc: PipelineContext): void {
+  const pairs = ssc.queueStream([[['a', 1]]]);
+  const sums = pairs.updateStateByKey(
+    (values, sum: number | undefined) => values.length + (sum ?? 0),
+  );
+  expectStream<[string, number]>()(sums, true);
+  const dropped = pairs.updateStateByKey((values, seen: Set<number> | undefined) =>
+    values.length > 1 ? undefined : (seen ?? new Set(values)),
+  );
+  expectStream<[string, Set<number>]>()(dropped, true);
+  const counts = pairs.mapWithState(
+    (key, value, count: State<number>) => (count.exists() ? { key, value } : undefined),
+    { timeout: '5s', initialState: new Map([['a', 1]]) },
+  );
+  expectStream<{ key: string; value: number | undefined }>()(counts, true);
+  expectStream<[string, number]>()(counts.stateSnapshots(), true);
+  const spec = stateSpec((_key: string, value: number | undefined, kept: State<Date>) => {
+    kept.update(new Date(value ?? 0));
+  });
+  expectStream<[string, Date]>()(pairs.mapWithState(spec.timeout(1_000)).stateSnapshots(), true);
+  // @ts-expect-error no function of the state may wait
+  pairs.mapWithState(async (key) => key);
+  // @ts-expect-error nor this one
+  pairs.updateStateByKey(async (values) => values.length);
+  // @ts-expect-error only pairs have a key
+  ssc.queueStream(['a']).updateStateByKey((values) => values.length);
+  // @ts-expect-error a specification for other keys
+  ssc.queueStream([[[1, 1]]]).mapWithState(spec);
+  // @ts-expect-error the initial state of another type
+  pairs.mapWithState((key, _value, _count: State<number>) => key, { initialState: [['a', 'b']] });
 }

@@ -7,12 +7,29 @@ import { HOME, HomeHistory, RECEIVER_LOG } from '../../../test/support/home-hist
 import { graphOf } from '../../../test/support/inline-driver.ts';
 import type { BatchTimeMs } from '../../core/ids.ts';
 import { encodeCheckpoint } from '../../driver/checkpoint-content.ts';
+import type { StatePointer } from '../../driver/state-snapshots.ts';
 import { describeGraph } from '../../dstream/graph.ts';
+import type { BuildPipeline } from '../../dstream/pipeline.ts';
 import { msgpackCodec } from '../../serde/msgpack-codec.ts';
 import { dropRanges } from './drop-range.ts';
 
-/** Batches at 1 s, 2 s and 3 s, all done, with one block each, of a run with windows of 3 s. */
-async function windowed(): Promise<{ history: HomeHistory; lsns: readonly number[] }> {
+const WINDOWED: BuildPipeline = (ssc) => ssc.generatorStream().window('3s').print();
+/** Keyed state over windows of 2 s. */
+const STATEFUL: BuildPipeline = (ssc) =>
+  ssc
+    .generatorStream()
+    .window('2s')
+    .keyBy((line) => line)
+    .mapWithState((line) => line)
+    .print();
+const MANIFEST = { logId: '00112233445566778899aabbccddeeff', pipelineName: 'p', epoch: 1 };
+
+/** Batches at 1 s, 2 s and 3 s, all done, with one block each.
+ * @param stateMs the batch that the snapshot of keyed state has last. */
+async function doneBatches(
+  build: BuildPipeline,
+  stateMs?: number,
+): Promise<{ history: HomeHistory; lsns: readonly number[] }> {
   const history = new HomeHistory();
   const run = await history.start();
   const lsns: number[] = [];
@@ -23,7 +40,7 @@ async function windowed(): Promise<{ history: HomeHistory; lsns: readonly number
     const batch = run.tracker.state.batches.get(time as BatchTimeMs);
     if (batch !== undefined) batch.isDone = true;
   }
-  const graph = describeGraph(graphOf((ssc) => ssc.generatorStream().window('3s').print()));
+  const graph = describeGraph(graphOf(build));
   const { tracker, home } = run;
   const content = {
     pipeline: 'p',
@@ -33,6 +50,7 @@ async function windowed(): Promise<{ history: HomeHistory; lsns: readonly number
     config: { batchIntervalMs: 1_000 },
     appliedLsn: tracker.appliedLsn,
     receiversEpoch: home.epoch,
+    ...(stateMs === undefined ? {} : { stateSnapshot: pointerTo(stateMs as BatchTimeMs) }),
     state: tracker.state,
   };
   await home.store.write(encodeCheckpoint(content, msgpackCodec));
@@ -40,12 +58,15 @@ async function windowed(): Promise<{ history: HomeHistory; lsns: readonly number
   return { history, lsns };
 }
 
+function pointerTo(batchTimeMs: BatchTimeMs): StatePointer {
+  return { name: 'state-0000000000002000.snapshot', batchTimeMs, lengthBytes: 1, operators: [] };
+}
+
 it('names what a window loses, and leaves no batch that points at what is gone', async () => {
-  const { history, lsns } = await windowed();
+  const { history, lsns } = await doneBatches(WINDOWED);
   const [first = 0, second = 0, third] = lsns;
-  const manifest = { logId: '00112233445566778899aabbccddeeff', pipelineName: 'p', epoch: 1 };
   const [loss] = await dropRanges(
-    { disk: history.disk.attach(), directory: HOME, manifest, codec: msgpackCodec },
+    { disk: history.disk.attach(), directory: HOME, manifest: MANIFEST, codec: msgpackCodec },
     [{ log: RECEIVER_LOG, firstLsn: first, lastLsn: second }],
   );
   // The next batch is at 4 s and looks at 2, 3 and 4.
@@ -63,8 +84,21 @@ it('names what a window loses, and leaves no batch that points at what is gone',
   ]);
 });
 
-it('a start refuses to lose what only a window needs', async () => {
-  const { history } = await windowed();
+it('names what keyed state loses that is made again over windows', async () => {
+  const { history, lsns } = await doneBatches(STATEFUL, 2_000);
+  const [loss] = await dropRanges(
+    { disk: history.disk.attach(), directory: HOME, manifest: MANIFEST, codec: msgpackCodec },
+    [{ log: RECEIVER_LOG, firstLsn: lsns[0] ?? 0, lastLsn: lsns[2] ?? 0 }],
+  );
+  // The batch at 3 s runs again, and looks at 2 and 3.
+  expect(loss).toMatchObject({ batches: [2_000, 3_000], recordCount: 2 });
+});
+
+it.each([
+  ['only a window needs', WINDOWED, undefined],
+  ['only keyed state needs', STATEFUL, 2_000],
+])('a start refuses to lose what %s', async (_what, build, stateMs) => {
+  const { history } = await doneBatches(build, stateMs);
   const disk = history.disk.attach();
   await disk.rename(join(HOME, RECEIVER_LOG), join(HOME, 'elsewhere'));
   await expect(history.recover()).rejects.toMatchObject({

@@ -18,9 +18,14 @@ import { MillraceError } from '../../core/errors.ts';
 import { EventBus } from '../../core/events.ts';
 import { blockKey } from '../../core/ids.ts';
 import type { Lsn } from '../../core/ids.ts';
-import { decodeCheckpoint, encodeCheckpoint, reachMsIn } from '../../driver/checkpoint-content.ts';
+import {
+  decodeCheckpoint,
+  encodeCheckpoint,
+  readAgainOf,
+} from '../../driver/checkpoint-content.ts';
 import type { CheckpointContent } from '../../driver/checkpoint-content.ts';
 import { batchesToRead } from '../../driver/cleaning.ts';
+import type { ReadAgain } from '../../driver/cleaning.ts';
 import { DamagedDirectory } from '../../driver/examination-damage.ts';
 import { examineDirectory } from '../../driver/examination.ts';
 import type { Examination } from '../../driver/examination.ts';
@@ -95,7 +100,7 @@ export async function dropRanges(
   let { state } = examination;
   const losses: LossManifest[] = [];
   for (const range of ranges) {
-    const without = withoutBlocks(state, range, reachMsIn(newest));
+    const without = withoutBlocks(state, range, readAgainOf(newest));
     ({ state } = without);
     losses.push(lossOf(manifest.logId, range, without.lost));
   }
@@ -204,9 +209,9 @@ function idsMax(newest: CheckpointContent | undefined): number {
 }
 
 /** The state in which the blocks of the range are known to be in no log. */
-function withoutBlocks(state: TrackerState, range: DropRange, reachMs: number) {
+function withoutBlocks(state: TrackerState, range: DropRange, readAgain: ReadAgain) {
   const lost: LostBlock[] = [];
-  const isToRead = batchesToRead(state, reachMs);
+  const isToRead = batchesToRead(state, readAgain);
   const strip = (block: BlockInfo, batch?: TrackedBatch): BlockInfo => {
     const { position, ...rest } = block;
     if (!isIn(range, position)) return block;

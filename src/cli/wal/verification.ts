@@ -15,6 +15,7 @@ import { DamagedDirectory, dropCommand } from '../../driver/examination-damage.t
 import { examineDirectory } from '../../driver/examination.ts';
 import type { ExaminedLog } from '../../driver/examination.ts';
 import { refuseLostManifest } from '../../driver/home-directory.ts';
+import { checkState } from '../../driver/state-snapshots.ts';
 import type { Codec } from '../../serde/codec.ts';
 import type { Disk } from '../../wal/disk.ts';
 import { scanLog } from '../../wal/log-scan.ts';
@@ -178,6 +179,11 @@ async function lookAtHome(input: VerificationInput, deep: DeepCheck | undefined)
       ...(deep === undefined ? {} : { visit: deep.visit.bind(deep) }),
     });
     if (manifest === undefined) refuseLostManifest(directory, examination);
+    const pointer = examination.checkpoint?.stateSnapshot;
+    // A running engine removes snapshots as it moves on.
+    if (pointer !== undefined && !target.isRunning) {
+      await checkState(pointer, { disk, directory, codec });
+    }
     return { logs: reportsOf(judged), problems: [], warnings, outcome: 'clean' };
   } catch (error) {
     const { message, outcome } = findingOf(error);

@@ -9,8 +9,13 @@
 import { present } from '../../core/assert.ts';
 import { MillraceError } from '../../core/errors.ts';
 import type { BatchTimeMs, StreamId } from '../../core/ids.ts';
-import { expandStage, planJob } from '../../dstream/batch-plan.ts';
-import type { ExpansionContext, ResultStage, ShuffleMapStage } from '../../dstream/batch-plan.ts';
+import { expandStage, planJob, planStates } from '../../dstream/batch-plan.ts';
+import type {
+  ExpansionContext,
+  ResultStage,
+  ShuffleMapStage,
+  StatePlan,
+} from '../../dstream/batch-plan.ts';
 import type { Graph } from '../../dstream/graph.ts';
 import { StreamTimes } from '../../dstream/stream-times.ts';
 import type { Leaf, TaskAction, TaskSpec, TaskValue } from '../../dstream/task-spec.ts';
@@ -19,6 +24,7 @@ import { msgpackCodec } from '../../serde/msgpack-codec.ts';
 import type { TaskEnvironment } from '../../workers/task-environment.ts';
 import { runTask } from '../../workers/task-runner.ts';
 import { InlineMemory } from './inline-memory.ts';
+import { InlineStates } from './inline-states.ts';
 
 /** What a batch has: leaves by input, made in the memory of the run. */
 export type LeavesOf = (streamId: StreamId) => readonly Leaf[];
@@ -38,6 +44,8 @@ export class InlineEngine {
   /** Of the batches. */
   readonly partitions: number;
   readonly times: StreamTimes;
+  readonly states: InlineStates;
+  readonly statePlans: readonly StatePlan[];
   readonly #environment: TaskEnvironment;
   readonly #batches = new Map<number, InlineBatch>();
 
@@ -46,7 +54,10 @@ export class InlineEngine {
     this.graph = graph;
     this.partitions = partitions;
     this.times = new StreamTimes(graph.nodes, batchIntervalMs);
+    this.statePlans = planStates(graph, this.times);
     this.#environment = this.#makeEnvironment();
+    const run = (spec: TaskSpec): Promise<TaskValue> => this.runTask(spec);
+    this.states = new InlineStates({ graph, partitions, memory: this.memory, runTask: run });
   }
 
   /** Begins the next batch. Nothing is computed before it is asked for. */
@@ -113,6 +124,10 @@ export class InlineBatch implements ExpansionContext {
     return present(this.#pieces.get(shuffleId), `shuffle ${shuffleId}`);
   }
 
+  stateLeaves(operatorId: string, view: 'output' | 'all'): readonly Leaf[] {
+    return this.#engine.states.leavesOf(operatorId, view);
+  }
+
   /** The records of an output, one array for each partition; none at a time at which it has no
    * batch.
    * @throws {MillraceError} TASK_FAILED when a function of the user threw: names the operator, and
@@ -128,20 +143,37 @@ export class InlineBatch implements ExpansionContext {
   /** Runs what an output needs, then `action` on each partition of its result. */
   async run(outputId: string, action: TaskAction): Promise<readonly TaskValue[]> {
     const { graph, times } = this.#engine;
-    if (!times.isDue(outputId, this.batchTimeMs)) return [];
+    if (!times.isDue(outputId, this.batchTimeMs)) {
+      await this.#runStates();
+      return [];
+    }
     const plan = planJob(graph, outputId, times);
     for (const stage of plan.shuffles) await this.#runShuffle(outputId, stage);
     return this.#runStage(plan.result, { outputId, action });
   }
 
   async #runShuffle(outputId: string, stage: ShuffleMapStage): Promise<void> {
-    const { shuffleId, partitions = this.defaultPartitions } = stage;
+    const { shuffleId, operatorId } = stage;
     const batch = this.#at(stage.ageMs);
     if (batch === undefined || batch.#pieces.has(shuffleId)) return;
+    const { states } = this.#engine;
+    const ofState = states.partitionsOf(operatorId);
+    const partitions = ofState ?? stage.partitions ?? this.defaultPartitions;
     const action: TaskAction = { kind: 'shuffle-write', shuffleId, partitions };
     const values = await this.#runStage(stage, { outputId, action });
     const pieces = values.map((value) => (value.kind === 'shuffle-write' ? value.pieces : []));
     batch.#pieces.set(shuffleId, pieces);
+    if (ofState === undefined) return;
+    await states.run({ operatorId, outputId, batchTimeMs: this.batchTimeMs, pieces });
+  }
+
+  /** Stateful operators run in each batch of their own stream, also when no reader has one. */
+  async #runStates(): Promise<void> {
+    const { statePlans, times } = this.#engine;
+    for (const { operatorId, outputId, shuffles } of statePlans) {
+      if (!times.isDue(operatorId, this.batchTimeMs)) continue;
+      for (const stage of shuffles) await this.#runShuffle(outputId, stage);
+    }
   }
 
   #at(ageMs: number): InlineBatch | undefined {

@@ -5,7 +5,7 @@ import { compileFunction } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { Document } from '../../../test/support/documents.ts';
 import type { FencedBlock } from '../../../test/support/documents.ts';
-import { DStream } from '../../dstream/dstream.ts';
+import { DStream, StatefulDStream } from '../../dstream/dstream.ts';
 import { definePipeline } from '../../dstream/pipeline.ts';
 import { expectBatches } from './expect-batches.ts';
 import { runPipeline } from './run-pipeline.ts';
@@ -39,14 +39,15 @@ describe('docs/operators.md', () => {
   });
 
   it('has an example for each operator that calls it, and no section of another', () => {
-    const operators = Object.getOwnPropertyNames(DStream.prototype).filter(
-      (name) => !INTERNAL.has(name),
-    );
+    const operators = [DStream, StatefulDStream]
+      .flatMap(({ prototype }) => Object.getOwnPropertyNames(prototype))
+      .filter((name) => !INTERNAL.has(name));
     const sections = new Set(page.anchors);
     expect(operators.filter((name) => !sections.has(name.toLowerCase()))).toEqual([]);
     const untold = operators.filter((name) => !examples.some(({ text }) => calls(text, name)));
     expect(untold).toEqual([]);
-    const groups = ['operators', 'per-record', 'per-stream', 'pairs', 'windows', 'outputs'];
+    const kinds = ['per-record', 'per-stream', 'pairs', 'windows', 'state', 'outputs'];
+    const groups = ['operators', ...kinds];
     const known = new Set([...groups, ...operators.map((name) => name.toLowerCase())]);
     expect(page.anchors.filter((anchor) => !known.has(anchor))).toEqual([]);
   });

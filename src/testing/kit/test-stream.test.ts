@@ -76,6 +76,17 @@ describe('testStream', () => {
     expect(record).toEqual({ n: 1 });
   });
 
+  it('keeps state over windows, and under windows of one batch', async () => {
+    const inputs = [[1], [2], [3], [4], [5]].map((batch) => batch.map((n) => ['a', n] as const));
+    type Pairs = DStream<readonly [string, number]>;
+    const sums = (s: Pairs): DStream<[string, number]> =>
+      s.updateStateByKey((values, n: number | undefined) => values.reduce((x, y) => x + y, n ?? 0));
+    const over = await testStream(inputs, (s) => sums(s.window('2s', '2s')));
+    expect(over).toEqual([[], [['a', 3]], [], [['a', 10]], []]);
+    const under = await testStream(inputs, (s) => sums(s).window('1s', '2s'));
+    expect(under).toEqual([[], [['a', 3]], [], [['a', 10]], []]);
+  });
+
   it('runs many at once', async () => {
     const runs = Array.from({ length: 300 }, (_, n) => testStream([[n]], (s) => s.count()));
     expect(await Promise.all(runs)).toEqual(runs.map(() => [[1]]));

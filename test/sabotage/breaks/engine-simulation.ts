@@ -61,9 +61,9 @@ export const ENGINE_SIMULATION_BREAKS: readonly Break[] = [
   broken({
     name: 'a checkpoint says what was appended, not what was applied',
     violates: 'R7, I1',
-    file: PARTS,
-    find: '      appliedLsn: tracker.appliedLsn,\n      receiversEpoch',
-    replace: '      appliedLsn: (tracker.appliedLsn + 1) as Lsn,\n      receiversEpoch',
+    file: 'src/driver/checkpoint-parts.ts',
+    find: '      appliedLsn,\n      receiversEpoch',
+    replace: '      appliedLsn: (appliedLsn + 1) as Lsn,\n      receiversEpoch',
   }),
   broken({
     name: 'blocks of store(record) are not adopted',

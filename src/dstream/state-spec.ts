@@ -1,0 +1,150 @@
+/** What users say about keyed state: the functions, the specification of `mapWithState`, its
+ * options. The stream methods are in dstream.ts, what runs is workers/state-update.ts.
+ * @module */
+import { parseDuration } from '../core/duration.ts';
+import type { Duration } from '../core/duration.ts';
+import { MillraceError, toError } from '../core/errors.ts';
+import type { NodeOptions, UserFunction } from './graph.ts';
+import { OptionCheck } from './option-check.ts';
+import { PARTITIONS_MAX } from './operator-options.ts';
+import type { OperatorOptions, ShuffleOptions, SyncResult } from './operator-options.ts';
+
+/** The state of one key, in one call of a `mapWithState` function; worth nothing after it. */
+export interface State<S> {
+  /** False for a key that has none yet, and after `remove`. */
+  exists(): boolean;
+  /** A copy that is the function's own: give it to `update` for a change to last.
+   * @throws {MillraceError} CONTEXT_STATE when there is none. */
+  get(): S;
+  /** @throws {MillraceError} CONTEXT_STATE after `remove` in this call, or when the state is timing
+   *   out. */
+  update(state: S): void;
+  /** @throws {MillraceError} CONTEXT_STATE when it was removed in this call, or is timing out. */
+  remove(): void;
+  /** True in the one call for a key that was idle for too long; its value is `undefined`, and its
+   * state goes after the call. */
+  isTimingOut(): boolean;
+}
+
+/** What it returns is one record of the stream; `undefined`: none. */
+export type StateFunction<K, V, S, M> = (
+  key: K,
+  value: V | undefined,
+  state: State<S>,
+) => SyncResult<M>;
+
+export interface KeyedStateOptions<K, S> extends ShuffleOptions {
+  /** State that keys have before the first batch; ignored when a checkpoint has state. */
+  readonly initialState?: Iterable<readonly [K, S]>;
+}
+
+export interface MapWithStateOptions<K, S> extends KeyedStateOptions<K, S> {
+  /** How long a key may go without a record. It times out in the first batch whose time is later
+   * than that after the batch of its last record. @defaultValue never */
+  readonly timeout?: Duration;
+}
+
+/** A function for `mapWithState` with its options, in Spark's way of saying it: each method gives a
+ * new specification. Made by `stateSpec`. */
+export class StateSpec<K, V, S, M> {
+  readonly f: StateFunction<K, V, S, M>;
+  readonly options: MapWithStateOptions<K, S>;
+
+  constructor(f: StateFunction<K, V, S, M>, options: MapWithStateOptions<K, S>) {
+    this.f = f;
+    this.options = options;
+  }
+
+  /** State that keys have before the first batch. */
+  initialState(pairs: Iterable<readonly [K, S]>): StateSpec<K, V, S, M> {
+    return this.#with({ initialState: pairs });
+  }
+
+  /** How long a key may go without a record. */
+  timeout(duration: Duration): StateSpec<K, V, S, M> {
+    return this.#with({ timeout: duration });
+  }
+
+  /** Into how many partitions the keys are spread. */
+  partitions(count: number): StateSpec<K, V, S, M> {
+    return this.#with({ partitions: count });
+  }
+
+  /** Name of the operator, which its state on disk belongs to. */
+  id(id: string): StateSpec<K, V, S, M> {
+    return this.#with({ id });
+  }
+
+  #with(more: MapWithStateOptions<K, S>): StateSpec<K, V, S, M> {
+    return new StateSpec(this.f, { ...this.options, ...more });
+  }
+}
+
+/** A specification for `mapWithState`: `stateSpec(f).timeout(minutes(5))`. */
+export function stateSpec<K, V, S, M>(f: StateFunction<K, V, S, M>): StateSpec<K, V, S, M> {
+  return new StateSpec(f, {});
+}
+
+/** What a stateful operator is made of, checked. */
+export interface CheckedState {
+  readonly id: string | undefined;
+  readonly options: NodeOptions;
+  readonly fn: UserFunction;
+  readonly initialState: readonly (readonly [unknown, unknown])[];
+}
+
+const DAY_MS = 86_400_000;
+const TIMEOUT_MS_MAX = 3_650 * DAY_MS;
+
+/** @throws {MillraceError} OPTIONS_INVALID. */
+export function checkState(
+  kind: 'updateStateByKey' | 'mapWithState',
+  fn: unknown,
+  given: OperatorOptions | undefined,
+): CheckedState {
+  const check = new OptionCheck(kind);
+  const known = ['id', 'initialState', 'partitions'];
+  const options = check.object(given, kind === 'mapWithState' ? [...known, 'timeout'] : known);
+  const { id, initialState, partitions, timeout } = options;
+  check.syncFunction('the function', fn);
+  const kept: { partitions?: number; timeoutMs?: number } = {};
+  if (partitions !== undefined) {
+    kept.partitions = check.integer('partitions', partitions, { min: 1, max: PARTITIONS_MAX });
+  }
+  if (timeout !== undefined) kept.timeoutMs = checkTimeout(check, timeout);
+  const pairs = checkPairs(check, initialState);
+  check.finish();
+  return {
+    id: id as string | undefined,
+    options: kept,
+    fn: fn as UserFunction,
+    initialState: pairs,
+  };
+}
+
+function checkTimeout(check: OptionCheck, timeout: unknown): number {
+  let timeoutMs: unknown;
+  try {
+    timeoutMs = parseDuration(timeout as Duration);
+  } catch (error) {
+    check.require(false, `timeout: ${toError(error).message}`);
+    return 0;
+  }
+  return check.integer('timeout (in ms)', timeoutMs, { min: 1, max: TIMEOUT_MS_MAX });
+}
+
+function checkPairs(check: OptionCheck, given: unknown): CheckedState['initialState'] {
+  if (given === undefined) return [];
+  const isIterable = typeof given === 'object' && given !== null && Symbol.iterator in given;
+  check.require(isIterable, 'initialState must be pairs: an array of [key, state], or a Map');
+  if (!isIterable) return [];
+  const pairs = [...(given as Iterable<unknown>)];
+  const isSound = pairs.every((pair) => Array.isArray(pair) && pair.length === 2);
+  check.require(isSound, 'initialState must be pairs: each one [key, state]');
+  return pairs as CheckedState['initialState'];
+}
+
+/** For what a function does with a state that does not allow it. */
+export function stateMisuse(message: string): MillraceError {
+  return new MillraceError('CONTEXT_STATE', message);
+}

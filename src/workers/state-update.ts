@@ -1,0 +1,201 @@
+/** The end of a task that changes keyed state: calls the user's function, and writes what changed.
+ *
+ *     pairs ──push──► cells of touched keys ──finish──► keys that time out ──► delta, output
+ *
+ * Reads the state as it was after the batch before and changes nothing there, so that a retried
+ * task gives the same. Costs as much as it has records, touched keys and timers that are due.
+ * Mirrors Spark's MapWithStateRDDRecord, but for timeouts: they fire in the batch where they are
+ * due.
+ * @module */
+import type { GraphNode } from '../dstream/graph.ts';
+import type { StateUpdateAction, TaskSpec, TaskValue } from '../dstream/task-spec.ts';
+import { KeyMap } from '../serde/canonical-key.ts';
+import { DeltaWriter } from '../state/delta-writer.ts';
+import { KeyEncoder } from '../state/key-encoder.ts';
+import { NO_ADDRESS } from '../state/state-entry.ts';
+import { StateReader } from '../state/state-reader.ts';
+import { PieceWriter } from './shuffle-piece.ts';
+import { functionOf, pairOf } from './stage-chain.ts';
+import { OperatorFailure, refusePromise } from './stage-failure.ts';
+import { TouchedState } from './touched-state.ts';
+import type { Cell } from './touched-state.ts';
+import type { Push, StageEnd, TaskEnvironment } from './task-environment.ts';
+
+export function openStateUpdate(
+  action: StateUpdateAction,
+  spec: TaskSpec,
+  env: TaskEnvironment,
+): StageEnd {
+  const node = env.graph.node(action.operatorId);
+  const task = new StateTask(node, { action, spec, env });
+  return node.kind === 'updateStateByKey' ? updating(task) : mapping(task);
+}
+
+interface Work {
+  readonly action: StateUpdateAction;
+  readonly spec: TaskSpec;
+  readonly env: TaskEnvironment;
+}
+
+/** What both operators do with the store. */
+class StateTask {
+  readonly node: GraphNode;
+  readonly env: TaskEnvironment;
+  readonly due: Uint32Array;
+  readonly batchTimeMs: number;
+  readonly reader: StateReader;
+  readonly #keys: KeyEncoder;
+  readonly #delta: DeltaWriter;
+
+  constructor(node: GraphNode, { action, spec, env }: Work) {
+    this.node = node;
+    this.env = env;
+    this.due = action.due;
+    this.batchTimeMs = spec.batchTimeMs;
+    this.reader = new StateReader(action.store);
+    this.#keys = new KeyEncoder(env.codec, action.store.seed);
+    this.#delta = new DeltaWriter(spec.batchTimeMs);
+  }
+
+  /** The state of a key before this batch. */
+  load(key: unknown): Cell {
+    const keys = this.#keys;
+    keys.encode(key);
+    const address = this.reader.find(keys.hash, keys.bytes, keys.lengthBytes);
+    if (address === NO_ADDRESS)
+      return { address, exists: false, value: undefined, isChanged: false };
+    const value = this.env.codec.unpack(this.reader.valueOf(address));
+    return { address, exists: true, value, isChanged: false };
+  }
+
+  /** Writes down what has become of a key that was touched. @param isTimed an untouched value has
+   * to be written too, for the time of its touch. */
+  save(key: unknown, { address, exists, value, isChanged }: Cell, isTimed: boolean): void {
+    if (exists ? !isChanged && !isTimed : address === NO_ADDRESS) return;
+    const keys = this.#keys;
+    keys.encode(key);
+    const { hash, bytes, lengthBytes } = keys;
+    const place = { hash, bytes, lengthBytes, replaces: address };
+    if (!exists) this.#delta.remove(place);
+    else if (isChanged) this.#delta.put(place, this.env.codec.pack(value));
+    else this.#delta.put(place, this.reader.valueOf(address));
+  }
+
+  finish(output: PieceWriter | undefined): TaskValue {
+    const { env } = this;
+    const delta = this.#delta.finish();
+    const piece = output?.finish();
+    return {
+      kind: 'state-update',
+      delta: delta === undefined ? null : env.writeShared(delta),
+      output: piece === undefined ? null : env.writeShared(piece),
+    };
+  }
+}
+
+function updating(task: StateTask): StageEnd {
+  const { id } = task.node;
+  const f = functionOf<(values: unknown[], state: unknown) => unknown>(task.node);
+  const groups = new KeyMap<unknown[]>(task.env.codec);
+  return {
+    push(record) {
+      const pair = pairOf(id, record);
+      const group = groups.get(pair[0]);
+      if (group === undefined) groups.set(pair[0], [pair[1]]);
+      else group.push(pair[1]);
+    },
+    finish() {
+      groups.forEach((key, values) => {
+        const cell = task.load(key);
+        let state: unknown;
+        try {
+          state = f(values, cell.value);
+        } catch (error) {
+          throw new OperatorFailure(id, error);
+        }
+        if (typeof state === 'object' && state !== null) refusePromise(id, state);
+        const exists = state !== undefined;
+        task.save(key, { ...cell, exists, value: state, isChanged: true }, false);
+      });
+      return task.finish(undefined);
+    },
+  };
+}
+
+function mapping(task: StateTask): StageEnd {
+  const { id } = task.node;
+  const cells = new KeyMap<Cell>(task.env.codec);
+  const output = isRead(task) ? new PieceWriter(task.env.codec) : undefined;
+  const state = new TouchedState();
+  const call = calling(task.node, state, (record) => output?.add(record));
+  return {
+    push(record) {
+      const [key, value] = pairOf(id, record);
+      let cell = cells.get(key);
+      if (cell === undefined) {
+        cell = task.load(key);
+        cells.set(key, cell);
+      }
+      state.begin(cell);
+      call(key, value);
+    },
+    finish() {
+      const timeoutMs = task.node.options['timeoutMs'];
+      const isTimed = typeof timeoutMs === 'number';
+      cells.forEach((key, cell) => task.save(key, cell, isTimed));
+      if (isTimed) {
+        expire(task, task.batchTimeMs - timeoutMs, (key, cell) => {
+          if (cells.get(key) !== undefined) return; // its new records come before its timeout
+          state.beginTimeout(cell);
+          call(key, undefined);
+          task.save(key, { ...cell, exists: false }, false);
+        });
+      }
+      return task.finish(output);
+    },
+  };
+}
+
+/** Whether anybody reads more of the operator than its state. */
+function isRead({ node, env }: StateTask): boolean {
+  return env.graph.nodes.some(
+    ({ kind, parents }) => kind !== 'stateSnapshots' && parents.includes(node.id),
+  );
+}
+
+function calling(
+  node: GraphNode,
+  state: TouchedState,
+  push: Push,
+): (key: unknown, value: unknown) => void {
+  const { id } = node;
+  const f = functionOf<(key: unknown, value: unknown, state: TouchedState) => unknown>(node);
+  return (key, value) => {
+    let result: unknown;
+    try {
+      result = f(key, value, state);
+    } catch (error) {
+      throw new OperatorFailure(id, error);
+    } finally {
+      state.end();
+    }
+    if (typeof result === 'object' && result !== null) refusePromise(id, result);
+    if (result !== undefined) push(result);
+  };
+}
+
+/** Visits the keys whose last touch was before `thresholdMs`, each once. */
+function expire(
+  { reader, due, env }: StateTask,
+  thresholdMs: number,
+  visit: (key: unknown, cell: Cell) => void,
+): void {
+  for (const hash of due) {
+    for (const address of reader.withHash(hash)) {
+      if (reader.touchedMs(address) >= thresholdMs) continue;
+      const key = env.codec.unpack(reader.keyOf(address));
+      const value = env.codec.unpack(reader.valueOf(address));
+      visit(key, { address, exists: true, value, isChanged: false });
+    }
+  }
+}
