@@ -14,6 +14,7 @@ import type { Disk } from '../wal/disk.ts';
 import type { PipelineModule } from '../workers/protocol.ts';
 import type { BlockTracker } from './block-tracker.ts';
 import { encodeCheckpoint } from './checkpoint-content.ts';
+import type { CheckpointContent } from './checkpoint-content.ts';
 import { Checkpointer } from './checkpointer.ts';
 import type { Forgettable, Snapshot } from './checkpointer.ts';
 import { cleanableThroughMs, lowestNeededLsns, neededLogs, settledThroughMs } from './cleaning.ts';
@@ -38,7 +39,9 @@ export interface CheckpointParts {
 }
 
 export function buildCheckpointer(parts: CheckpointParts): Checkpointer {
-  const { home, clock, events, options, onFailed } = parts;
+  const { home, clock, events, graph, options, onFailed } = parts;
+  const description = describeGraph(graph);
+  const described = { graph: description, graphHash: graphHash(description) };
   return new Checkpointer({
     store: home.store,
     clock,
@@ -46,7 +49,7 @@ export function buildCheckpointer(parts: CheckpointParts): Checkpointer {
     intervalMs: options.checkpointIntervalMs,
     keep: CHECKPOINTS_KEPT,
     check: () => requireOwnManifest(home),
-    takeSnapshot: () => takeSnapshot(parts),
+    takeSnapshot: () => takeSnapshot(parts, described),
     onForgettable: (facts) => forget(parts, facts),
     // A checkpoint lets segments go, which is more room than the spare had.
     makeRoom: () => home.driverLog.releaseSpare(),
@@ -54,16 +57,17 @@ export function buildCheckpointer(parts: CheckpointParts): Checkpointer {
   });
 }
 
-function takeSnapshot(parts: CheckpointParts): Snapshot {
-  const { graph, module, options, home, tracker, snapshots } = parts;
+/** The graph as a checkpoint has it: the same in all of a run. */
+type DescribedGraph = Pick<CheckpointContent, 'graph' | 'graphHash'>;
+
+function takeSnapshot(parts: CheckpointParts, described: DescribedGraph): Snapshot {
+  const { module, options, home, tracker, snapshots } = parts;
   const { state, appliedLsn } = tracker;
-  const description = describeGraph(graph);
   const stateSnapshot = snapshots?.newest;
   const payload = encodeCheckpoint(
     {
       pipeline: options.name,
-      graph: description,
-      graphHash: graphHash(description),
+      ...described,
       codeHash: module.codeHash,
       config: { ...options },
       appliedLsn,

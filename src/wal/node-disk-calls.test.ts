@@ -104,7 +104,7 @@ it('an answer other than the one that is no failure is told', async () => {
   for (const [name, ask] of [
     ['readdir', (disk: Disk) => disk.list(root)],
     ['unlink', (disk: Disk) => disk.unlink(join(root, 'a'))],
-    ['open', (disk: Disk) => disk.readWhole(join(root, 'a'), 10)],
+    ['readWhole', (disk: Disk) => disk.readWhole(join(root, 'a'), 10)],
     ['stat', (disk: Disk) => disk.makeDirectory(join(root, 'b'))],
   ] as const) {
     const denied = { details: { call: name, errno: 'EPERM' } };

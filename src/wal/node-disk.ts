@@ -53,14 +53,15 @@ function directories(run: RunCall): DirectoryCalls {
       await syncEntryOf(run, existing);
       for (const directory of missing) {
         await unless('EEXIST', run({ name: 'mkdir', path: directory, args: [directory] }));
-        await syncDirectory(run, dirname(directory));
+        const parent = dirname(directory);
+        await run({ name: 'syncDirectory', path: parent, args: [parent] });
       }
     },
     async list(path) {
       const names = await unless('ENOENT', run({ name: 'readdir', path, args: [path] }));
       return names?.toSorted();
     },
-    syncDirectory: (path) => syncDirectory(run, path),
+    syncDirectory: (path) => run({ name: 'syncDirectory', path, args: [path] }),
     rename: (from, to) => run({ name: 'rename', path: from, args: [from, to] }),
     unlink: (path) => unless('ENOENT', run({ name: 'unlink', path, args: [path] })),
     removeTree: (path) => run({ name: 'rm', path, args: [path] }),
@@ -74,13 +75,12 @@ function files(run: RunCall): Pick<Disk, 'create' | 'open' | 'openForReading' | 
     open: (path, mode) => openFile(run, path, O_RDWR | modeFlag(mode)),
     openForReading: (path) => openFile(run, path, O_RDONLY),
     async readWhole(path, bytesMax) {
-      const file = await unless('ENOENT', openFile(run, path, O_RDONLY));
-      if (file === undefined) return undefined;
-      try {
-        return await readAll(file, bytesMax);
-      } finally {
-        await file.close();
+      const args: [string, number] = [path, bytesMax];
+      const found = await unless('ENOENT', run({ name: 'readWhole', path, args }));
+      if (found !== undefined && found.bytes === undefined) {
+        throw tooLarge(path, found.sizeBytes, bytesMax);
       }
+      return found?.bytes;
     },
   };
 }
@@ -189,15 +189,6 @@ function modeFlag(mode: WriteMode): number {
   return mode === 'direct' ? O_DIRECT : 0;
 }
 
-async function syncDirectory(run: RunCall, path: string): Promise<void> {
-  const directory = await openFile(run, path, O_RDONLY);
-  try {
-    await directory.syncAll();
-  } finally {
-    await directory.close();
-  }
-}
-
 /** The part of `path` that exists, and the directories below it that do not, outermost first. */
 async function splitPath(
   run: RunCall,
@@ -216,20 +207,16 @@ async function splitPath(
 /** An earlier run may have made `directory` and died before its entry was durable. */
 async function syncEntryOf(run: RunCall, directory: string): Promise<void> {
   // A parent we may not even read was not made by us: its entries are somebody else's.
-  await unless('EACCES', syncDirectory(run, dirname(directory)));
+  const parent = dirname(directory);
+  await unless('EACCES', run({ name: 'syncDirectory', path: parent, args: [parent] }));
 }
 
-async function readAll(file: NodeFile, bytesMax: number): Promise<Uint8Array> {
-  const sizeBytes = await file.sizeBytes();
-  if (sizeBytes > bytesMax) {
-    throw new MillraceError(
-      'DISK_FAILED',
-      `${file.path} has ${sizeBytes} bytes, more than the ${bytesMax} it may have`,
-      { details: { path: file.path, call: 'read', sizeBytes, bytesMax } },
-    );
-  }
-  const bytes = new Uint8Array(sizeBytes);
-  return bytes.subarray(0, await file.read(bytes, 0));
+function tooLarge(path: string, sizeBytes: number, bytesMax: number): MillraceError {
+  return new MillraceError(
+    'DISK_FAILED',
+    `${path} has ${sizeBytes} bytes, more than the ${bytesMax} it may have`,
+    { details: { path, call: 'read', sizeBytes, bytesMax } },
+  );
 }
 
 async function tryDirect(run: RunCall, path: string, page: Uint8Array): Promise<boolean> {

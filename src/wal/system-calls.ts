@@ -9,6 +9,7 @@
  * closes it when that thread ends, and the number may then mean another file.
  * @module */
 import fs from 'node:fs';
+import { callbackify } from 'node:util';
 import { MillraceError, toError } from '../core/errors.ts';
 import type { FileSystemFacts } from './file-system-facts.ts';
 
@@ -24,7 +25,15 @@ const FILE_PERMISSIONS = 0o644;
 /** Takes at most 1024 views (IOV_MAX of Linux). @returns the bytes that the kernel took. */
 type WriteCall = (fd: number, views: readonly Uint8Array[], positionBytes: number) => number;
 
-/** The calls by name. Where one takes a path, it is the first argument of `RunCall` too. */
+/** What `readWhole` found: without `bytes` when they are more than was asked for. */
+interface WholeFile {
+  readonly sizeBytes: number;
+  readonly bytes?: Uint8Array;
+}
+
+/** The calls by name. Some are several of the kernel's, because a message to a disk thread costs
+ * its sender more than most calls cost the thread. Where one takes a path, it is the first argument
+ * of `RunCall` too. */
 export interface SystemCalls {
   open(path: string, flags: number): number;
   close(fd: number): void;
@@ -36,6 +45,10 @@ export interface SystemCalls {
   fsync(fd: number): void;
   /** @returns the length of the file. */
   fstat(fd: number): number;
+  /** `fsync` of a directory, opened for it and closed again. */
+  syncDirectory(path: string): void;
+  /** All of a file, opened for it and closed again. A larger one is not read. */
+  readWhole(path: string, bytesMax: number): WholeFile;
   stat(path: string): void;
   /** What file system a directory is on. */
   statfsType(directory: string): FileSystemFacts;
@@ -77,6 +90,8 @@ const syncCalls: SystemCalls = {
   fdatasync: (fd) => fs.fdatasyncSync(fd),
   fsync: (fd) => fs.fsyncSync(fd),
   fstat: (fd) => fs.fstatSync(fd).size,
+  syncDirectory: (path) => withFile(path, (fd) => fs.fsyncSync(fd)),
+  readWhole: (path, bytesMax) => withFile(path, (fd) => readFrom(fd, bytesMax)),
   stat: (path) => void fs.statSync(path),
   statfsType: (path) => ({ magic: fs.statfsSync(path).type, device: fs.statSync(path).dev }),
   mkdir: (path) => fs.mkdirSync(path),
@@ -86,6 +101,51 @@ const syncCalls: SystemCalls = {
   rm: (path) => fs.rmSync(path, { recursive: true, force: true }),
   statfs: (path) => freeBytes(fs.statfsSync(path)),
 };
+
+function withFile<T>(path: string, use: (fd: number) => T): T {
+  const fd = fs.openSync(path, O_RDONLY);
+  try {
+    return use(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function readFrom(fd: number, bytesMax: number): WholeFile {
+  const { size: sizeBytes } = fs.fstatSync(fd);
+  if (sizeBytes > bytesMax) return { sizeBytes };
+  const bytes = new Uint8Array(sizeBytes);
+  let readBytes = 0;
+  while (readBytes < sizeBytes) {
+    const got = fs.readSync(fd, bytes, readBytes, sizeBytes - readBytes, readBytes);
+    if (got === 0) break;
+    readBytes += got;
+  }
+  return { sizeBytes, bytes: bytes.subarray(0, readBytes) };
+}
+
+async function pooledSyncDirectory(path: string): Promise<void> {
+  const directory = await fs.promises.open(path, O_RDONLY);
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+async function pooledReadWhole(path: string, bytesMax: number): Promise<WholeFile> {
+  const file = await fs.promises.open(path, O_RDONLY);
+  try {
+    const { size: sizeBytes } = await file.stat();
+    if (sizeBytes > bytesMax) return { sizeBytes };
+    return { sizeBytes, bytes: await file.readFile() };
+  } finally {
+    await file.close();
+  }
+}
+
+const syncDirectoryPooled = callbackify(pooledSyncDirectory);
+const readWholePooled = callbackify(pooledReadWhole);
 
 type Callback<T> = (error: NodeJS.ErrnoException | null, value?: T) => void;
 type PooledCalls = {
@@ -107,6 +167,8 @@ const pooledCalls: PooledCalls = {
   fdatasync: ([fd], done) => fs.fdatasync(fd, done),
   fsync: ([fd], done) => fs.fsync(fd, done),
   fstat: ([fd], done) => fs.fstat(fd, (error, stats) => done(error, error ? 0 : stats.size)),
+  syncDirectory: ([path], done) => syncDirectoryPooled(path, done),
+  readWhole: ([path, bytesMax], done) => readWholePooled(path, bytesMax, done),
   stat: ([path], done) => fs.stat(path, (error) => done(error)),
   statfsType([path], done) {
     fs.statfs(path, (error, found) => {
@@ -166,15 +228,19 @@ function directFlag(constants: { readonly O_DIRECT?: number }): number {
   return constants.O_DIRECT ?? 0;
 }
 
+/** Whose failure names the one of their calls that failed. */
+const PARTS: ReadonlySet<CallName> = new Set(['syncDirectory', 'readWhole']);
+
 function diskError(thrown: unknown, name: CallName, path: string): MillraceError {
   const cause = toError(thrown);
   const errno = (cause as NodeJS.ErrnoException).code ?? 'unknown';
   const isFull = errno === 'ENOSPC' || errno === 'EDQUOT';
+  const call = PARTS.has(name) ? ((cause as NodeJS.ErrnoException).syscall ?? name) : name;
   return new MillraceError(
     isFull ? 'DISK_FULL' : 'DISK_FAILED',
     isFull
-      ? `no room on the device for ${path} (${name}: ${errno}): free some space`
-      : `${name} of ${path} failed: ${errno}`,
-    { cause, details: { path, call: name, errno } },
+      ? `no room on the device for ${path} (${call}: ${errno}): free some space`
+      : `${call} of ${path} failed: ${errno}`,
+    { cause, details: { path, call, errno } },
   );
 }
