@@ -16,6 +16,8 @@ export interface State<S> {
   /** A copy that is the function's own: give it to `update` for a change to last.
    * @throws {MillraceError} CONTEXT_STATE when there is none. */
   get(): S;
+  /** As `get`; `undefined` when there is none. */
+  getOption(): S | undefined;
   /** @throws {MillraceError} CONTEXT_STATE after `remove` in this call, or when the state is timing
    *   out. */
   update(state: S): void;

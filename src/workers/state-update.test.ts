@@ -241,8 +241,11 @@ describe('mapWithState', () => {
         if (kept !== undefined) return;
         kept = state;
         attempt(() => state.get());
+        const before = state.getOption() ?? 'none';
         state.update(1);
+        const then = state.getOption();
         state.remove();
+        told.push(`${before} before, ${then}, ${state.getOption() ?? 'none'} after`);
         attempt(() => state.update(1));
         attempt(() => state.remove());
         attempt(() => state.get());
@@ -253,13 +256,14 @@ describe('mapWithState', () => {
     });
     attempt(() => kept?.exists());
     expect(told).toEqual([
-      'State is not set',
-      'Cannot update the state after it has been removed',
-      'Cannot remove the state that has already been removed',
-      'State is not set',
-      'Cannot update the state that is timing out',
-      'Cannot remove the state that is timing out',
-      'The state of a key can be used only in the call that it was given to',
+      'the key has no state: look at exists() first, or take getOption()',
+      'none before, 1, none after',
+      'the state cannot be updated: it was removed in this call',
+      'the state cannot be removed: it was removed in this call',
+      'the key has no state: look at exists() first, or take getOption()',
+      'the state cannot be updated: it is timing out, look at isTimingOut() first',
+      'the state cannot be removed: it is timing out, and goes after this call',
+      'the state of a key can be used only in the call that it was given to',
     ]);
   });
 

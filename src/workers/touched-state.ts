@@ -43,14 +43,22 @@ export class TouchedState implements State<unknown> {
 
   get(): unknown {
     const { exists, value } = this.#inCall();
-    if (!exists) throw stateMisuse('State is not set');
-    return value;
+    if (exists) return value;
+    throw stateMisuse('the key has no state: look at exists() first, or take getOption()');
+  }
+
+  getOption(): unknown {
+    return this.#inCall().value;
   }
 
   update(state: unknown): void {
     const cell = this.#inCall();
-    if (this.#isRemoved) throw stateMisuse('Cannot update the state after it has been removed');
-    if (this.#isTimingOut) throw stateMisuse('Cannot update the state that is timing out');
+    if (this.#isRemoved)
+      throw stateMisuse('the state cannot be updated: it was removed in this call');
+    if (this.#isTimingOut)
+      throw stateMisuse(
+        'the state cannot be updated: it is timing out, look at isTimingOut() first',
+      );
     cell.exists = true;
     cell.value = state;
     cell.isChanged = true;
@@ -58,9 +66,10 @@ export class TouchedState implements State<unknown> {
 
   remove(): void {
     const cell = this.#inCall();
-    if (this.#isTimingOut) throw stateMisuse('Cannot remove the state that is timing out');
+    if (this.#isTimingOut)
+      throw stateMisuse('the state cannot be removed: it is timing out, and goes after this call');
     if (this.#isRemoved) {
-      throw stateMisuse('Cannot remove the state that has already been removed');
+      throw stateMisuse('the state cannot be removed: it was removed in this call');
     }
     this.#isRemoved = true;
     cell.exists = false;
@@ -75,6 +84,6 @@ export class TouchedState implements State<unknown> {
 
   #inCall(): Cell {
     if (this.#cell !== undefined) return this.#cell;
-    throw stateMisuse('The state of a key can be used only in the call that it was given to');
+    throw stateMisuse('the state of a key can be used only in the call that it was given to');
   }
 }

@@ -83,6 +83,7 @@ function stateIn(map: Map<string, number>, key: string, isTimingOut: boolean): S
   return {
     exists: () => map.has(key),
     get: () => map.get(key) ?? Number.NaN,
+    getOption: () => map.get(key),
     update: (state) => void map.set(key, state),
     remove: () => void map.delete(key),
     isTimingOut: () => isTimingOut,
