@@ -1,6 +1,7 @@
 /** Runs the stages of one batch: R5. Shuffles are computed once, whichever outputs read them, and
  * those of earlier batches only when batch-history.ts no longer has them. A stateful operator runs
- * when its shuffle is written, which is of the batch itself and never of an earlier one. Knows no
+ * when its shuffle is written, which is of the batch itself and never of an earlier one; one that
+ * slides, when those of the batches that leave its window or enter it are. Knows no
  * output semantics (output-runner.ts) and no schedule (batch-scheduler.ts). @module */
 import type { BlockArena } from '../blocks/block-arena.ts';
 import { assert, present } from '../core/assert.ts';
@@ -8,8 +9,10 @@ import type { BatchTimeMs } from '../core/ids.ts';
 import { expandStage } from '../dstream/batch-plan.ts';
 import type { ExpansionContext, JobPlan, ShuffleMapStage } from '../dstream/batch-plan.ts';
 import type { Leaf, TaskAction, TaskValue } from '../dstream/task-spec.ts';
+import { windowChange } from '../dstream/window-change.ts';
 import type { BatchHistory, KnownBatch } from './batch-history.ts';
 import type { BlockMemory } from './block-memory.ts';
+import type { Pieces } from './kept-pieces.ts';
 import type { KeyedState } from './keyed-state.ts';
 import { StateStages } from './state-stage.ts';
 import type { LeafHolder, TaskScheduler } from './task-scheduler.ts';
@@ -31,6 +34,8 @@ export class BatchExecution {
   readonly share: BatchShare;
   readonly #services: BatchExecutionServices;
   readonly #states: StateStages;
+  /** Windows that have been moved, or are being moved, by operator. */
+  readonly #slides = new Map<string, Promise<void>>();
 
   /** One at a time; `close` ends it. */
   constructor(share: BatchShare, services: BatchExecutionServices) {
@@ -54,8 +59,11 @@ export class BatchExecution {
   async runStates(): Promise<void> {
     const { history } = this.#services;
     for (const plan of history.statePlans) {
-      if (!history.times.isDue(plan.operatorId, this.share.batchTimeMs)) continue;
-      await this.#runShuffles(plan);
+      // Where a batch time was left out at which a window ends, the next batch moves the window.
+      if (history.isSliding(plan.operatorId)) await this.#slide(plan.operatorId, plan.outputId);
+      else if (history.times.isDue(plan.operatorId, this.share.batchTimeMs)) {
+        await this.#runShuffles(plan);
+      }
     }
   }
 
@@ -66,17 +74,83 @@ export class BatchExecution {
   }
 
   async #runShuffles(plan: ShufflesPlan): Promise<void> {
+    const { outputId } = plan;
     for (const stage of plan.shuffles) {
-      const { shuffleId, ageMs } = stage;
-      const batch = this.#batchAt(ageMs);
-      if (batch === undefined) continue; // a time without a batch
-      let running = batch.shuffles.get(shuffleId);
-      if (running === undefined) {
-        running = this.#runShuffle(stage, { batch, outputId: plan.outputId });
-        batch.shuffles.set(shuffleId, running);
-      }
-      await running;
+      const { operatorId } = stage;
+      if (this.#services.history.isSliding(operatorId)) await this.#slide(operatorId, outputId);
+      else await this.#write(stage, outputId);
     }
+  }
+
+  /** Once, whoever asks. */
+  async #write(stage: ShuffleMapStage, outputId: string): Promise<void> {
+    const { shuffleId, ageMs } = stage;
+    const batch = this.#batchAt(ageMs);
+    if (batch === undefined) return; // a time without a batch
+    let running = batch.shuffles.get(shuffleId);
+    if (running === undefined) {
+      running = this.#runShuffle(stage, { batch, outputId });
+      batch.shuffles.set(shuffleId, running);
+    }
+    await running;
+  }
+
+  /** Moves the window of an operator that takes away again what leaves it; once in the batch. */
+  async #slide(operatorId: string, outputId: string): Promise<void> {
+    let running = this.#slides.get(operatorId);
+    if (running === undefined) {
+      running = this.#moveWindow(operatorId, outputId);
+      this.#slides.set(operatorId, running);
+    }
+    await running;
+  }
+
+  async #moveWindow(operatorId: string, outputId: string): Promise<void> {
+    const { batchTimeMs } = this.share;
+    const span = this.#services.history.spanOf(operatorId);
+    const { state } = this.#states;
+    let change = windowChange(span, state.throughMsOf(operatorId), batchTimeMs);
+    if (change === undefined) return;
+    if (this.#hasLost(operatorId)) {
+      state.beginAnew(operatorId);
+      change = windowChange(span, undefined, batchTimeMs) ?? change;
+    }
+    const inputs: Pieces[] = [];
+    for (const timesMs of [change.leavingMs, change.enteringMs]) {
+      inputs.push(await this.#piecesAt(timesMs, { operatorId, outputId }));
+    }
+    const isEmpty = inputs.every((rows) => rows.flat().every((piece) => piece === null));
+    if (isEmpty) this.#states.pass(operatorId, batchTimeMs);
+    else await this.#states.run({ operatorId, batchTimeMs, outputId, inputs });
+  }
+
+  /** Records that are gone, with a process that had them in memory only or by a repair, cannot be
+   * taken away again: then the window is made anew of those that are there. */
+  #hasLost(operatorId: string): boolean {
+    const { state } = this.#states;
+    const throughMs = state.throughMsOf(operatorId);
+    if (throughMs === undefined || !state.isRestored(operatorId)) return false;
+    return !this.#services.history.isWhole(operatorId, throughMs);
+  }
+
+  /** The shuffle of an operator that slides, of several batches: those that are not kept are
+   * written first. */
+  async #piecesAt(
+    timesMs: readonly number[],
+    { operatorId, outputId }: { readonly operatorId: string; readonly outputId: string },
+  ): Promise<Pieces> {
+    const { history } = this.#services;
+    const rows: Pieces[number][] = [];
+    for (const timeMs of timesMs) {
+      const batch = history.at(timeMs as BatchTimeMs);
+      if (batch === undefined) continue;
+      if (!batch.finished.has(operatorId)) {
+        const stages = history.shufflesOf(operatorId, this.share.batchTimeMs - timeMs);
+        for (const stage of stages) await this.#write(stage, outputId);
+      }
+      rows.push(...batch.piecesOf(operatorId));
+    }
+    return rows;
   }
 
   async #runShuffle(
@@ -99,9 +173,9 @@ export class BatchExecution {
     const { history } = this.#services;
     // Of a window that begins anew there may be many, and each task has filled its own extents.
     batch.finished.set(shuffleId, stage.ageMs === 0 ? { pieces } : history.pack({ pieces }));
-    if (!isStateful) return;
+    if (!isStateful || history.isSliding(operatorId)) return;
     const { batchTimeMs } = this.share;
-    await this.#states.run({ operatorId, batchTimeMs, outputId, pieces });
+    await this.#states.run({ operatorId, batchTimeMs, outputId, inputs: [pieces] });
   }
 
   #runStage(

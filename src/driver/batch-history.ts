@@ -12,11 +12,19 @@ import { present } from '../core/assert.ts';
 import type { EventBus } from '../core/events.ts';
 import { blockKey } from '../core/ids.ts';
 import type { BatchTimeMs, StreamId } from '../core/ids.ts';
-import { planJob, planStates } from '../dstream/batch-plan.ts';
-import type { ExpansionContext, JobPlan, StatePlan } from '../dstream/batch-plan.ts';
+import { planJob, planShuffle, planStates } from '../dstream/batch-plan.ts';
+import type {
+  ExpansionContext,
+  JobPlan,
+  ShuffleMapStage,
+  StatePlan,
+} from '../dstream/batch-plan.ts';
+import { isSliding } from '../dstream/graph.ts';
 import type { Graph } from '../dstream/graph.ts';
 import type { StreamTimes } from '../dstream/stream-times.ts';
 import type { Leaf } from '../dstream/task-spec.ts';
+import { windowTimes } from '../dstream/window-change.ts';
+import type { SlidingSpan } from '../dstream/window-change.ts';
 import type { BlockMemory } from './block-memory.ts';
 import { PieceKeeper } from './kept-pieces.ts';
 import type { Pieces, WrittenShuffle } from './kept-pieces.ts';
@@ -44,6 +52,8 @@ export class BatchHistory {
   readonly #blocks = new Map<string, BlockInfo>();
   readonly #keeper: PieceKeeper;
   readonly #plans = new Map<string, JobPlan>();
+  /** Of operators that slide, by id and age. */
+  readonly #shufflePlans = new Map<string, readonly ShuffleMapStage[]>();
   readonly statePlans: readonly StatePlan[];
   /** How windows read shuffles, by shuffle id: the age of the oldest batch that an output reads, by
    * the slide of the output. Shuffles of the batch itself only have none. */
@@ -53,7 +63,12 @@ export class BatchHistory {
     this.#options = options;
     this.#keeper = new PieceKeeper(options.arena, options.spillDirectory);
     this.statePlans = planStates(options.graph, options.times);
-    for (const { id } of options.graph.outputs) this.#addReaders(id);
+    for (const { id } of options.graph.outputs) {
+      this.#addReaders(this.times.slideMs(id), this.planOf(id).shuffles);
+    }
+    for (const { operatorId } of this.statePlans) {
+      if (this.isSliding(operatorId)) this.#addSliding(operatorId);
+    }
   }
 
   get times(): StreamTimes {
@@ -66,6 +81,40 @@ export class BatchHistory {
     if (plan === undefined) {
       plan = planJob(this.#options.graph, outputId, this.#options.times);
       this.#plans.set(outputId, plan);
+    }
+    return plan;
+  }
+
+  isSliding(operatorId: string): boolean {
+    return isSliding(this.#options.graph.node(operatorId).kind);
+  }
+
+  /** How the window of an operator moves that slides. */
+  spanOf(operatorId: string): SlidingSpan {
+    return this.times.spanOf(this.#options.graph.node(operatorId));
+  }
+
+  /** Whether all records are there that the window of such an operator held after a batch. */
+  isWhole(operatorId: string, throughMs: number): boolean {
+    const { times } = this;
+    const { parents } = this.#options.graph.node(operatorId);
+    const [oldestMs = throughMs] = windowTimes(this.spanOf(operatorId), throughMs);
+    const belowMs = times.reachOf(present(parents[0], `the parent of ${operatorId}`));
+    for (let timeMs = oldestMs - belowMs; timeMs <= throughMs; timeMs += times.batchIntervalMs) {
+      if ((this.at(timeMs as BatchTimeMs)?.lostRecords ?? 0) > 0) return false;
+    }
+    return true;
+  }
+
+  /** What writes the shuffle of such an operator, of the batch that lies so long before. */
+  shufflesOf(operatorId: string, ageMs: number): readonly ShuffleMapStage[] {
+    const { graph, times } = this.#options;
+    const key = `${operatorId}@${ageMs}`;
+    let plan = this.#shufflePlans.get(key);
+    if (plan === undefined) {
+      plan = planShuffle(graph, times, { operatorId, ageMs });
+      // After a gap ages are of any length; those that come again are not.
+      if (ageMs <= times.reachMs) this.#shufflePlans.set(key, plan);
     }
     return plan;
   }
@@ -129,9 +178,20 @@ export class BatchHistory {
     return false;
   }
 
-  #addReaders(outputId: string): void {
-    const slideMs = this.#options.times.slideMs(outputId);
-    for (const { shuffleId, ageMs } of this.planOf(outputId).shuffles) {
+  /** What leaves is read once more, one slide after the last window that had it. What was made on
+   * the way to it is not. */
+  #addSliding(operatorId: string): void {
+    const { windowMs, slideMs, batchMs } = this.spanOf(operatorId);
+    const oldestEnteringMs = Math.min(windowMs, slideMs) - batchMs;
+    this.#addReaders(slideMs, this.shufflesOf(operatorId, oldestEnteringMs));
+    this.#addReaders(slideMs, [{ shuffleId: operatorId, ageMs: windowMs + slideMs - batchMs }]);
+  }
+
+  #addReaders(
+    slideMs: number,
+    shuffles: readonly Pick<ShuffleMapStage, 'shuffleId' | 'ageMs'>[],
+  ): void {
+    for (const { shuffleId, ageMs } of shuffles) {
       if (ageMs === 0) continue;
       const oldest = mapAt(this.#oldestReadMs, shuffleId, () => new Map<number, number>());
       oldest.set(slideMs, Math.max(ageMs, oldest.get(slideMs) ?? 0));
@@ -142,6 +202,8 @@ export class BatchHistory {
 /** One batch, as the stages that read it see it. */
 export class KnownBatch implements ExpansionContext {
   readonly share: BatchShare;
+  /** Records of the share that are not there any more. */
+  lostRecords = 0;
   /** Shuffles that were begun. */
   readonly shuffles: Map<string, Promise<void>> = new Map();
   /** Those of them that are written. */
@@ -217,6 +279,7 @@ export class KnownBatch implements ExpansionContext {
       if (droppedBlocks.has(key)) droppedCount += block.recordCount;
       return [];
     });
+    this.lostRecords += recordCount;
     if (recordCount > 0) {
       const { batchTimeMs } = this.share;
       events.emit({ type: 'blocks-lost', batchTimeMs, recordCount, droppedCount });

@@ -10,7 +10,7 @@ import { MillraceError } from '../core/errors.ts';
 import { EventBus } from '../core/events.ts';
 import { resolveOptions } from '../core/options.ts';
 import type { OptionSources, ResolvedOptions } from '../core/options.ts';
-import { describeGraph } from '../dstream/graph.ts';
+import { describeGraph, isSliding } from '../dstream/graph.ts';
 import type { Graph } from '../dstream/graph.ts';
 import { StreamTimes } from '../dstream/stream-times.ts';
 import { loadPipeline } from '../dstream/load-pipeline.ts';
@@ -27,7 +27,7 @@ import { openHome } from './home-directory.ts';
 import type { Home } from './home-directory.ts';
 import type { KeyedState } from './keyed-state.ts';
 import { bundlePipeline } from './pipeline-bundle.ts';
-import { acceptCheckpoint } from './restart-rules.ts';
+import { acceptCheckpoint, stateToGoOnWith } from './restart-rules.ts';
 import type { InternalOptions, RunOptions } from './run-options.ts';
 import { recoverState } from './state-parts.ts';
 
@@ -74,7 +74,9 @@ export async function prepareRun(
   const disks = openDisks(givenDisk, resolveOptions(sources));
   const { disk } = disks;
   try {
+    const { codeHash } = bundle;
     home = await openHomeOf(sources, graph, {
+      codeHash,
       disk,
       mirrorDisk: disks.mirrorDisk,
       clock,
@@ -132,6 +134,8 @@ function openDisk(given: Disk | undefined, directory: string | false, name: stri
 }
 
 interface HomeServices {
+  /** Of the bundled module. */
+  readonly codeHash: string;
   readonly disk: Disk;
   /** For the second place, if there is one. */
   readonly mirrorDisk: Disk;
@@ -147,12 +151,14 @@ interface HomeServices {
 function openHomeOf(
   sources: OptionSources,
   graph: Graph,
-  { disk, mirrorDisk, clock, events, onPoison, onShortage, onState }: HomeServices,
+  services: HomeServices,
 ): Promise<Home | undefined> {
+  const { codeHash, disk, mirrorDisk, clock, events, onPoison, onShortage, onState } = services;
   const options = resolveOptions(sources);
   const { checkpointDir } = options;
   if (checkpointDir === false) {
     checkSlides(graph, options);
+    requireNoInverse(graph, options);
     return Promise.resolve(undefined);
   }
   const directory = resolve(checkpointDir);
@@ -179,6 +185,8 @@ function openHomeOf(
       });
       return settled;
     },
+    stateOf: (checkpoint) =>
+      stateToGoOnWith(checkpoint, { codeHash, graph: describeGraph(graph) }),
     restore: async (pointer, from) => {
       const partitions = from.options.executors;
       onState(await recoverState(graph, pointer, { disk: from.disk, directory, partitions }));
@@ -191,6 +199,18 @@ function openHomeOf(
 /** Only now the batch interval is known. @throws {MillraceError} PIPELINE_INVALID. */
 function checkSlides({ nodes }: Graph, { batchIntervalMs }: ResolvedOptions): void {
   void new StreamTimes(nodes, batchIntervalMs);
+}
+
+/** @throws {MillraceError} OPTIONS_INVALID. */
+function requireNoInverse({ nodes }: Graph, { name }: ResolvedOptions): void {
+  const ids = nodes.flatMap(({ id, kind }) => (isSliding(kind) ? [id] : []));
+  if (ids.length === 0) return;
+  throw new MillraceError(
+    'OPTIONS_INVALID',
+    `pipeline ${name}: a window with an inverse function (${ids.join(', ')}) needs a checkpoint ` +
+      'directory, which keeps what it has to take away again: set checkpointDir (--checkpoint ' +
+      'DIR), or call the operator without the inverse function',
+  );
 }
 
 /** The second place, if there is one. */

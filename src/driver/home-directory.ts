@@ -64,6 +64,9 @@ export interface HomeInput {
   /** Called before anything is written: refuses the checkpoint by throwing, or says what the run
    * goes by, now that the checkpoint's own options are known. */
   readonly accept: (checkpoint: CheckpointContent | undefined) => ResolvedOptions;
+  /** What the run goes on with of the keyed state that the checkpoint points to.
+   * @defaultValue all of it */
+  readonly stateOf?: (checkpoint: CheckpointContent) => StatePointer | undefined;
   /** Called next, still before anything is written: reads back keyed state. */
   readonly restore?: (
     pointer: StatePointer | undefined,
@@ -103,7 +106,7 @@ export interface Home {
   /** Log segments grow by appending. */
   readonly isGrowing: boolean;
   readonly state: TrackerState;
-  /** The keyed state that the checkpoint points to. */
+  /** The keyed state that the run goes on with. */
   readonly stateSnapshot: StatePointer | undefined;
   readonly appliedLsn: Lsn;
   /** First LSN of the next opening of each receiver log that exists. */
@@ -160,6 +163,13 @@ function ownedPlaces(input: HomeInput, { file, mirrorFile }: HomeLock): HomeInpu
   return { ...owned, mirror: { ...mirror, disk: ownedDisk(mirror.disk, mirrorFile) } };
 }
 
+function statePointer(
+  { stateOf = ({ stateSnapshot }) => stateSnapshot }: HomeInput,
+  checkpoint: CheckpointContent | undefined,
+): StatePointer | undefined {
+  return checkpoint === undefined ? undefined : stateOf(checkpoint);
+}
+
 async function openLocked(
   input: HomeInput,
   lock: HomeLock,
@@ -180,7 +190,7 @@ async function openLocked(
   const examination = await examine(input, { store, previous, copies });
   if (previous === undefined) refuseLostManifest(directory, examination);
   const options = input.accept(examination.checkpoint);
-  const stateSnapshot = examination.checkpoint?.stateSnapshot;
+  const stateSnapshot = statePointer(input, examination.checkpoint);
   await input.restore?.(stateSnapshot, { disk, options });
   const droppedBlocks = await readDroppedBlocks(input);
   await makeStartRoom({ disk, directory, ...segmentsOf(options) }, examination);

@@ -41,6 +41,8 @@ interface Operator {
   throughMs: number | undefined;
   /** Its initial state is in it. */
   hasBegun: boolean;
+  /** It came from a snapshot, and no batch has run since. */
+  isRestored: boolean;
   /** Bytes of deltas since the last `freeze`. */
   changedBytes: number;
 }
@@ -83,6 +85,14 @@ export class KeyedState {
     return sum;
   }
 
+  /** How often each operator wants a snapshot, in ms; `undefined`: as it seems best. */
+  get snapshotIntervalsMs(): readonly (number | undefined)[] {
+    return [...this.#operators.values()].map(({ node }) => {
+      const { checkpointMs } = node.options;
+      return typeof checkpointMs === 'number' ? checkpointMs : undefined;
+    });
+  }
+
   /** Whether the operator is a stateful one. */
   has(operatorId: string): boolean {
     return this.#operators.has(operatorId);
@@ -91,6 +101,23 @@ export class KeyedState {
   /** How many hash partitions the operator has in this run. */
   partitionsOf(operatorId: string): number {
     return this.#at(operatorId).partitions.length;
+  }
+
+  /** The batch after which the state is as it is; `undefined`: before the first. */
+  throughMsOf(operatorId: string): number | undefined {
+    return this.#at(operatorId).throughMs;
+  }
+
+  /** True until the first batch that runs on what a snapshot had. */
+  isRestored(operatorId: string): boolean {
+    return this.#at(operatorId).isRestored;
+  }
+
+  /** Gives the state up, as if no batch had run: for one that is made anew. */
+  beginAnew(operatorId: string): void {
+    const { node, partitions } = this.#at(operatorId);
+    for (const partition of partitions) partition.close();
+    this.#operators.set(operatorId, this.#emptyOperator(node, this.#options.seed));
   }
 
   /** The partitions as they are, for tasks that read them. */
@@ -133,6 +160,7 @@ export class KeyedState {
       partition.settle(due, threshold);
     }
     operator.throughMs = batchTimeMs;
+    operator.isRestored = false;
   }
 
   /** All state as it is now, which must be that after `batchTimeMs`. Close it. */
@@ -160,16 +188,18 @@ export class KeyedState {
 
   /** Begins to take over a snapshot; before the first batch. Keys are spread anew where the number
    * of partitions has changed. Operators that it does not know begin with their initial state,
-   * those that it alone has are the caller's to refuse before. */
-  restore(head: SnapshotHead): TakeEntries {
+   * those that it alone has are the caller's to refuse before.
+   * @param wanted ids of operators; others begin anew. @defaultValue all */
+  restore(head: SnapshotHead, wanted?: ReadonlySet<string>): TakeEntries {
     const targets = head.operators.map((saved) => {
       const operator = this.#operators.get(saved.id);
-      if (operator === undefined) return undefined;
+      if (operator === undefined || wanted?.has(saved.id) === false) return undefined;
       // Its hashes are in the entries.
       const restored = this.#emptyOperator(operator.node, saved.seed, saved.keyCount);
       for (const partition of operator.partitions) partition.close();
       restored.throughMs = head.batchTimeMs;
       restored.hasBegun = true;
+      restored.isRestored = true;
       this.#operators.set(saved.id, restored);
       return { restored, isSpread: restored.partitions.length !== saved.partitions };
     });
@@ -216,6 +246,7 @@ export class KeyedState {
       ),
       throughMs: undefined,
       hasBegun: false,
+      isRestored: false,
       changedBytes: 0,
     };
   }

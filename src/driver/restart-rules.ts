@@ -6,9 +6,10 @@
 import { MillraceError } from '../core/errors.ts';
 import { CONFIG_RULES } from '../core/options.ts';
 import type { ResolvedOptions } from '../core/options.ts';
-import { firstDifference, roleOf } from '../dstream/graph.ts';
+import { firstDifference, graphHash, isSliding, roleOf } from '../dstream/graph.ts';
 import type { NodeDescription } from '../dstream/graph.ts';
 import type { CheckpointContent } from './checkpoint-content.ts';
+import type { StatePointer } from './state-snapshots.ts';
 import type { TrackerState } from './tracker-state.ts';
 
 export interface RestartFacts {
@@ -41,6 +42,20 @@ export function acceptCheckpoint(
   if (difference !== undefined) warn(`the pipeline has changed since the last run: ${difference}`);
 }
 
+/** What the start goes on with of the state that a checkpoint points to. Windows with an inverse
+ * function take away with the code of now what was added with that of then, so with another code
+ * they begin anew: all that they held is still in the log. */
+export function stateToGoOnWith(
+  { stateSnapshot, codeHash, graphHash: hashBefore }: CheckpointContent,
+  now: { readonly graph: readonly NodeDescription[]; readonly codeHash: string },
+): StatePointer | undefined {
+  if (stateSnapshot === undefined) return undefined;
+  if (codeHash === now.codeHash && hashBefore === graphHash(now.graph)) return stateSnapshot;
+  const windows = new Set(now.graph.flatMap(({ id, kind }) => (isSliding(kind) ? [id] : [])));
+  const operators = stateSnapshot.operators.filter(([id]) => !windows.has(id));
+  return { ...stateSnapshot, operators };
+}
+
 function changedOptions({ config }: CheckpointContent, options: ResolvedOptions): string[] {
   const problems: string[] = [];
   for (const [field, rule] of Object.entries(CONFIG_RULES)) {
@@ -57,7 +72,7 @@ function changedOptions({ config }: CheckpointContent, options: ResolvedOptions)
 }
 
 /** State is dropped by nobody's accident: an id that was given to another operator counts as
- * gone. */
+ * gone. A window may go: what it holds is made of batches and not of all that there was. */
 function missingState(
   { stateSnapshot, graph: before, state }: CheckpointContent,
   graph: readonly NodeDescription[],
@@ -65,11 +80,13 @@ function missingState(
   const kept = new Set(statefulIds(graph));
   if (stateSnapshot === undefined) {
     // Without a snapshot the state is in the batches that have run, all of which are kept.
-    const gone = state.batches.size === 0 ? [] : statefulIds(before).filter((id) => !kept.has(id));
+    const all = before.filter(({ kind }) => !isSliding(kind));
+    const gone = state.batches.size === 0 ? [] : statefulIds(all).filter((id) => !kept.has(id));
     return gone.map((id) => `stateful operator ${id} is gone, and it has state`);
   }
+  const mayGo = new Set(before.flatMap(({ id, kind }) => (isSliding(kind) ? [id] : [])));
   return stateSnapshot.operators.flatMap(([id, keyCount]) =>
-    kept.has(id) || keyCount === 0
+    kept.has(id) || mayGo.has(id) || keyCount === 0
       ? []
       : [`stateful operator ${id} is gone, and the state of ${keyCount} keys belongs to it`],
   );

@@ -7,7 +7,8 @@
  * A crash runs the batches since the snapshot again, for their state only; so cleaning waits for
  * snapshots (R8), and a snapshot is removed when no kept checkpoint points to it. One is taken each
  * SNAPSHOT_BATCHES batches, or later when little has changed since, so that writing costs at most a
- * few times what batches change. A full disk is no failure: the older snapshot stands.
+ * few times what batches change; or as often as the operators say (`checkpoint` of a stream), at
+ * multiples of their intervals since 1970. A full disk is no failure: the older snapshot stands.
  * @module */
 import { join } from 'node:path';
 import { TEMPORARY_SUFFIX } from '../checkpoint/replace-file.ts';
@@ -67,6 +68,8 @@ export class StateSnapshots {
   #newest: StatePointer | undefined;
   #doneMs: BatchTimeMs | undefined;
   #batches = 0;
+  /** Up to this batch no interval of an operator has ended. */
+  #askedMs: number;
   #writing: Promise<void> | undefined;
   #state: 'open' | 'closed' = 'open';
   #isTidy = false;
@@ -79,6 +82,7 @@ export class StateSnapshots {
     this.#options = options;
     this.#directory = join(options.directory, STATE_DIRECTORY);
     this.#newest = options.restored;
+    this.#askedMs = options.restored?.batchTimeMs ?? Infinity;
   }
 
   /** The durable one that a checkpoint may point to. */
@@ -95,7 +99,11 @@ export class StateSnapshots {
   completed(batchTimeMs: BatchTimeMs): void {
     this.#doneMs = batchTimeMs;
     this.#batches += 1;
-    if (this.#isUnchanged()) return;
+    if (this.#askedMs === Infinity) this.#askedMs = batchTimeMs - 1;
+    if (this.#isUnchanged()) {
+      this.#askedMs = batchTimeMs;
+      return;
+    }
     if (this.#state === 'open' && this.#writing === undefined && this.#isDue()) {
       this.#writing = this.#begin().then(
         () => this.#options.onWritten(),
@@ -148,6 +156,18 @@ export class StateSnapshots {
   }
 
   #isDue(): boolean {
+    const intervalsMs = this.#options.state.snapshotIntervalsMs;
+    if (intervalsMs.some((each) => this.#hasEnded(each))) return true;
+    return intervalsMs.includes(undefined) && this.#isWorthIt();
+  }
+
+  /** Whether a multiple of the interval lies between the last image and now. */
+  #hasEnded(intervalMs: number | undefined): boolean {
+    if (intervalMs === undefined || this.#doneMs === undefined) return false;
+    return Math.floor(this.#doneMs / intervalMs) > Math.floor(this.#askedMs / intervalMs);
+  }
+
+  #isWorthIt(): boolean {
     if (this.#batches < SNAPSHOT_BATCHES) return false;
     const { changedBytes, liveBytes } = this.#options.state;
     if (this.#isBehind) return true;
@@ -168,6 +188,7 @@ export class StateSnapshots {
   #begin(): Promise<void> {
     const { state, logId } = this.#options;
     this.#batches = 0;
+    this.#askedMs = this.#doneMs as BatchTimeMs;
     this.#isBehind = true;
     const frozen = state.freeze(this.#doneMs as BatchTimeMs, logId);
     return this.#write(frozen).finally(() => {
@@ -237,7 +258,8 @@ export async function restoreState(
   place: Place,
 ): Promise<void> {
   const { batchTimeMs } = pointer;
-  await readPointed(pointer, place, (head) => state.restore({ ...head, batchTimeMs }));
+  const wanted = new Set(pointer.operators.map(([id]) => id));
+  await readPointed(pointer, place, (head) => state.restore({ ...head, batchTimeMs }, wanted));
 }
 
 /** Reads all of the snapshot that a checkpoint points to. @throws as `restoreState`. */

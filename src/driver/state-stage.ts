@@ -16,7 +16,7 @@ export interface StateStageServices {
   readonly state?: KeyedState | undefined;
 }
 
-/** Pieces of the operator's shuffle: `[map partition][state partition]`. */
+/** Of one shuffle: `[map partition][state partition]`. */
 type Pieces = readonly (readonly (SharedBytes | null)[])[];
 
 interface Stage {
@@ -24,7 +24,9 @@ interface Stage {
   readonly batchTimeMs: BatchTimeMs;
   /** The output operation that asked first. */
   readonly outputId: string;
-  readonly pieces: Pieces;
+  /** What each task reads: of the operator's shuffle, or of what leaves its window and what comes
+   * in. */
+  readonly inputs: readonly Pieces[];
 }
 
 /** The stateful operators of one batch. */
@@ -42,17 +44,20 @@ export class StateStages {
 
   /** Runs an operator, once in the batch. @throws {MillraceError} TASK_FAILED: the state is as it
    *   was. */
-  async run({ operatorId, batchTimeMs, outputId, pieces }: Stage): Promise<void> {
+  async run({ operatorId, batchTimeMs, outputId, inputs }: Stage): Promise<void> {
     const { tasks, arena } = this.#services;
     const updates = this.state.updates(operatorId, batchTimeMs);
     const values = await tasks.runStage(
       updates.map(({ store, due }, partition) => {
-        const own = pieces.map((row) => row[partition] ?? null).filter((piece) => piece !== null);
+        const own = inputs.map((rows) => ({
+          shuffleId: operatorId,
+          pieces: rows.map((row) => row[partition] ?? null).filter((piece) => piece !== null),
+        }));
         return {
           batchTimeMs,
           outputId,
           partition,
-          leaf: { kind: 'shuffle', operatorId, inputs: [{ shuffleId: operatorId, pieces: own }] },
+          leaf: { kind: 'shuffle', operatorId, inputs: own },
           via: [],
           action: { kind: 'state-update', operatorId, store, due },
         };
@@ -75,6 +80,11 @@ export class StateStages {
       operatorId,
       results.map(({ output }) => output),
     );
+  }
+
+  /** Nothing has come for an operator: its state is that after this batch too. */
+  pass(operatorId: string, batchTimeMs: BatchTimeMs): void {
+    this.state.apply(operatorId, batchTimeMs, []);
   }
 
   /** What readers of an operator that has run in this batch read. */

@@ -12,6 +12,8 @@
  * before the batch of the job the batch lies that they belong to, 0 without windows. A batch that
  * was never allocated has nothing, not even an empty partition. The partitions of a window are put
  * together to as many as tasks are worth having, however many batches it holds.
+ * A window with an inverse function stands in a plan by the shuffle of the batch itself. Which
+ * batches leave and enter is known when it runs; `planShuffle` says what writes the shuffle of one.
  * Knows nothing of threads, scheduling or where bytes lie.
  * @module */
 import type { SharedBytes } from '../blocks/block-ref.ts';
@@ -138,6 +140,18 @@ export function planStates(graph: Graph, times: StreamTimes): readonly StatePlan
   return [...plans.values()];
 }
 
+/** What writes the shuffle of an operator, of the batch that lies so long before; the last stage is
+ * the operator's own. */
+export function planShuffle(
+  graph: Graph,
+  times: StreamTimes,
+  { operatorId, ageMs }: { readonly operatorId: string; readonly ageMs: number },
+): readonly ShuffleMapStage[] {
+  const shuffles = new Map<string, ShuffleMapStage>();
+  addShufflesOf({ graph, times }, { node: graph.node(operatorId), ageMs }, shuffles);
+  return [...shuffles.values()];
+}
+
 interface TimedGraph {
   readonly graph: Graph;
   readonly times: StreamTimes;
@@ -253,8 +267,8 @@ function branchesOf(pipeline: TimedGraph, streamId: string, ageMs: number): read
         },
       ];
     case 'state':
-      // The stream of updateStateByKey is its state.
-      return [stateBranch(node, node.kind === 'updateStateByKey' ? 'all' : 'output', ageMs)];
+      // The stream of the other ones is their state.
+      return [stateBranch(node, node.kind === 'mapWithState' ? 'output' : 'all', ageMs)];
     case 'view':
       return [stateBranch(pipeline.graph.node(onlyParent(node)), 'all', ageMs)];
     case 'output':
@@ -288,23 +302,26 @@ function addShuffles(
       for (const batch of leaf.batches) addShuffles(pipeline, batch.branches, into);
     }
     if (leaf.kind === 'window' || leaf.kind === 'input') continue;
-    const { ageMs } = leaf;
     const node = pipeline.graph.node(leaf.operatorId);
-    leaf.shuffleIds.forEach((shuffleId, index) => {
-      const key = `${shuffleId}@${ageMs}`;
-      if (into.has(key)) return;
-      const parent = present(node.parents[index], `parent ${index} of ${node.id}`);
-      const below = branchesOf(pipeline, parent, ageMs);
-      addShuffles(pipeline, below, into);
-      into.set(key, {
-        shuffleId,
-        ageMs,
-        operatorId: node.id,
-        ...fixedPartitions(node),
-        branches: below,
-      });
-    });
+    addShufflesOf(pipeline, { node, ageMs: leaf.ageMs }, into);
   }
+}
+
+/** Adds what writes the shuffles that an operator reads. */
+function addShufflesOf(
+  pipeline: TimedGraph,
+  { node, ageMs }: { readonly node: GraphNode; readonly ageMs: number },
+  into: Map<string, ShuffleMapStage>,
+): void {
+  shuffleIdsOf(node).forEach((shuffleId, index) => {
+    const key = `${shuffleId}@${ageMs}`;
+    if (into.has(key)) return;
+    const parent = present(node.parents[index], `parent ${index} of ${node.id}`);
+    const branches = branchesOf(pipeline, parent, ageMs);
+    addShuffles(pipeline, branches, into);
+    const partitions = fixedPartitions(node);
+    into.set(key, { shuffleId, ageMs, operatorId: node.id, ...partitions, branches });
+  });
 }
 
 function stateBranch(node: GraphNode, view: 'output' | 'all', ageMs: number): Branch {

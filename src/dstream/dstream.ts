@@ -12,9 +12,10 @@ import { MillraceError } from '../core/errors.ts';
 import type { Batch, BatchInfo, PartitionInfo } from './batch.ts';
 import type { GraphBuilder } from './graph-builder.ts';
 import type { KindOf, NodeOptions, OperatorKind, UserFunction } from './graph.ts';
-import { OptionCheck } from './option-check.ts';
 import { checkFunctions, checkOperator, checkShuffle, copier } from './operator-options.ts';
 import type { OperatorOptions, ShuffleOptions, SyncResult } from './operator-options.ts';
+import { checkCall, checkFiles, checkPrint } from './output-options.ts';
+import type { CheckedOutput } from './output-options.ts';
 import { checkState, StateSpec } from './state-spec.ts';
 import type {
   CheckedState,
@@ -26,12 +27,15 @@ import {
   addCountByValueAndWindow,
   addCountByWindow,
   addGroupByKeyAndWindow,
+  addInverseReduceByKeyAndWindow,
+  addInverseReduceByWindow,
   addReduceByKeyAndWindow,
   addReduceByWindow,
   addWindow,
+  checkpointMsOf,
+  windowCall,
 } from './window-operators.ts';
-
-const PRINT_RECORDS_MAX = 10_000;
+import type { InverseWindowOptions, WindowArguments } from './window-operators.ts';
 
 /** Two streams that a shuffle brings together by key. */
 type PairedKind = 'cogroup' | 'join' | 'leftOuterJoin' | 'rightOuterJoin' | 'fullOuterJoin';
@@ -134,6 +138,19 @@ export class DStream<T> {
   /** Another name of `persist`. */
   cache(options?: OperatorOptions): DStream<T> {
     return this.persist(options);
+  }
+
+  /** How often the state of this stream is written to the checkpoint directory: after the first batch
+   * at or behind each multiple of `interval` in which it changes. A crash runs the batches since
+   * then again, to make the state again. Without it a snapshot is due each 10 batches, or later when
+   * little has changed. All states of a pipeline are one file: the shortest interval counts.
+   * Of a stream without state nothing has to be kept, because its batches are in the log: there it
+   * does nothing, so that a pipeline that was written for Spark stays as it is.
+   * @param interval a multiple of this stream's slide, at most 10,000 times as long.
+   * @returns this stream. */
+  checkpoint(interval: Duration): this {
+    this.#builder.setCheckpoint(this.id, checkpointMsOf(interval));
+    return this;
   }
 
   /** What `f` makes of this stream with stateless operators. `f` runs once, now, while the graph is
@@ -303,15 +320,32 @@ export class DStream<T> {
 
   /** One record for each window, all records of its batches combined pairwise in their order; none
    * for an empty window. Each batch is reduced once, and windows combine the results.
-   * @param f associative; it may change and return its first argument. */
+   * With an inverse function the value is kept from window to window, and a batch costs as much as
+   * what leaves and what enters, however long the window is; it needs a checkpoint directory. There
+   * is a record as soon as the first one has come, and for ever: what is left when all have gone.
+   * @param f associative; it may change and return its first argument.
+   * @param inverse what `f(a, b)` was before `b` came in: `inverse(f(a, b), b)` is `a`, whatever was
+   *   combined since, so `f` has to be commutative. It may change and return its first argument. */
   reduceByWindow(
     f: (a: T, b: T) => T,
     length: Duration,
     slide?: Duration,
     options?: OperatorOptions,
-  ): DStream<T> {
-    const call = { parent: this.id, span: { length, slide }, options };
-    return this.#windowed(addReduceByWindow(this.#builder, f, call));
+  ): DStream<T>;
+  reduceByWindow(
+    f: (a: T, b: T) => T,
+    inverse: (all: T, left: T) => T,
+    length: Duration,
+    slide?: Duration,
+    options?: OperatorOptions,
+  ): DStream<T>;
+  reduceByWindow(fn: (a: T, b: T) => T, ...rest: WindowArguments<T, OperatorOptions>): DStream<T> {
+    const { inverse, ...call } = windowCall(this.id, rest);
+    const id =
+      inverse === undefined
+        ? addReduceByWindow(this.#builder, fn, call)
+        : addInverseReduceByWindow(this.#builder, { fn, inverse }, call);
+    return this.#windowed(id);
   }
 
   /** For each window a pair for each key: the key, and all its values, oldest batch first. */
@@ -326,17 +360,37 @@ export class DStream<T> {
   }
 
   /** For each window a pair for each key: the key, and its values combined pairwise in their order.
-   * Each batch is reduced once, and windows combine the results.
-   * @param f associative; it may change and return its first argument. */
+   * Each batch is reduced once, and windows combine the results. With an inverse function the values
+   * are kept from window to window, as in `reduceByWindow`; a key stays when all of its values have
+   * left, unless `filter` drops it.
+   * @param f associative; it may change and return its first argument.
+   * @param inverse takes a value away again, as in `reduceByWindow`. */
   reduceByKeyAndWindow<K, V>(
     this: DStream<readonly [K, V]>,
     f: (a: V, b: V) => V,
     length: Duration,
     slide?: Duration,
     options?: ShuffleOptions,
+  ): DStream<[K, V]>;
+  reduceByKeyAndWindow<K, V>(
+    this: DStream<readonly [K, V]>,
+    f: (a: V, b: V) => V,
+    inverse: (all: V, left: V) => V,
+    length: Duration,
+    slide?: Duration,
+    options?: InverseWindowOptions<K, V>,
+  ): DStream<[K, V]>;
+  reduceByKeyAndWindow<K, V>(
+    this: DStream<readonly [K, V]>,
+    fn: (a: V, b: V) => V,
+    ...rest: WindowArguments<V, InverseWindowOptions<K, V>>
   ): DStream<[K, V]> {
-    const call = { parent: this.id, span: { length, slide }, options };
-    return this.#windowed(addReduceByKeyAndWindow(this.#builder, f, call));
+    const { inverse, ...call } = windowCall(this.id, rest);
+    const id =
+      inverse === undefined
+        ? addReduceByKeyAndWindow(this.#builder, fn, call)
+        : addInverseReduceByKeyAndWindow(this.#builder, { fn, inverse }, call);
+    return this.#windowed(id);
   }
 
   /** A state for each key, kept from batch to batch. The stream is the whole state after each
@@ -377,10 +431,7 @@ export class DStream<T> {
 
   /** Writes the first `n` records of each batch to standard output. @param n 1 … 10,000. */
   print(n = 10, options?: OperatorOptions): void {
-    const check = new OptionCheck('print');
-    check.integer('the number of records', n, { min: 1, max: PRINT_RECORDS_MAX });
-    check.finish();
-    this.#output('print', { ...checkOperator('print', options), options: { n } });
+    this.#output('print', checkPrint(n, options));
   }
 
   /** Calls `f` on the driver for each batch, in order; the batch is done when its promise resolves.
@@ -389,7 +440,7 @@ export class DStream<T> {
     f: (batch: Batch<T>, info: BatchInfo) => void | Promise<void>,
     options?: OperatorOptions,
   ): void {
-    this.#callOutput('foreachBatch', f, options);
+    this.#output('foreachBatch', checkCall('foreachBatch', f, options));
   }
 
   /** Calls `f` in an executor for each partition of each batch. A failed task calls it again. */
@@ -397,19 +448,21 @@ export class DStream<T> {
     f: (records: Iterable<T>, info: PartitionInfo) => void | Promise<void>,
     options?: OperatorOptions,
   ): void {
-    this.#callOutput('foreachPartition', f, options);
+    this.#output('foreachPartition', checkCall('foreachPartition', f, options));
   }
 
   /** Writes each batch to a directory `<prefix>-<batch time>[.<suffix>]`, one line a record,
    * exactly one copy whatever crashes. A pair is written as `(key,value)`, another object as
    * JSON. */
   saveAsTextFiles(prefix: string, suffix?: string, options?: OperatorOptions): void {
-    this.#fileOutput('saveAsTextFiles', { prefix, suffix }, options);
+    const kind = 'saveAsTextFiles';
+    this.#output(kind, checkFiles(kind, { prefix, suffix }, options));
   }
 
   /** Like `saveAsTextFiles`, with each record as one line of JSON. */
   saveAsJsonFiles(prefix: string, suffix?: string, options?: OperatorOptions): void {
-    this.#fileOutput('saveAsJsonFiles', { prefix, suffix }, options);
+    const kind = 'saveAsJsonFiles';
+    this.#output(kind, checkFiles(kind, { prefix, suffix }, options));
   }
 
   #derive<U>(
@@ -458,41 +511,8 @@ export class DStream<T> {
     return this.#derive(kind, { ...checkShuffle(kind, given), parents });
   }
 
-  #output(
-    kind: KindOf<'output'>,
-    node: {
-      readonly id: string | undefined;
-      readonly options?: NodeOptions;
-      readonly fn?: UserFunction;
-    },
-  ): void {
+  #output(kind: KindOf<'output'>, node: CheckedOutput): void {
     this.#builder.add({ kind, parents: [this.id], ...node });
-  }
-
-  #callOutput(
-    kind: 'foreachBatch' | 'foreachPartition',
-    fn: UserFunction,
-    options: OperatorOptions | undefined,
-  ): void {
-    const check = new OptionCheck(kind);
-    check.function('the function', fn);
-    check.finish();
-    this.#output(kind, { ...checkOperator(kind, options), fn });
-  }
-
-  #fileOutput(
-    kind: 'saveAsTextFiles' | 'saveAsJsonFiles',
-    { prefix, suffix }: { readonly prefix: string; readonly suffix: string | undefined },
-    options: OperatorOptions | undefined,
-  ): void {
-    const check = new OptionCheck(kind);
-    check.text('prefix', prefix);
-    if (suffix !== undefined) check.text('suffix', suffix);
-    check.finish();
-    this.#output(kind, {
-      ...checkOperator(kind, options),
-      options: { prefix, ...(suffix === undefined ? {} : { suffix }) },
-    });
   }
 
   #transformed<U>(caller: string, f: UserFunction, run: () => DStream<U>): DStream<U> {

@@ -4,6 +4,7 @@
  * user's own. A user's own id does not shift the numbers of the others.
  * State: open → sealed.
  * @module */
+import { present } from '../core/assert.ts';
 import { MillraceError } from '../core/errors.ts';
 import { Graph, roleOf } from './graph.ts';
 import type { GraphNode, NodeOptions, OperatorKind, OperatorRole, UserFunction } from './graph.ts';
@@ -21,6 +22,9 @@ export interface NodeRequest {
   readonly batches?: GraphNode['batches'];
   readonly initialState?: GraphNode['initialState'];
 }
+
+/** Behind the id of an operator that is several: the one of them that has its window. */
+export const WINDOW_SUFFIX = '.window';
 
 /** Operators whose result for a batch depends on that batch alone. */
 const STATELESS_ROLES: ReadonlySet<OperatorRole> = new Set(['narrow', 'union', 'shuffle']);
@@ -68,6 +72,30 @@ export class GraphBuilder {
       }),
     );
     return id;
+  }
+
+  /** Says how often state is to be kept, of the operator that makes a stream. A stream without state
+   * has nothing to keep: the interval is only checked. @throws {MillraceError} CONTEXT_STATE after
+   * `seal`. */
+  setCheckpoint(streamId: string, checkpointMs: number): void {
+    const node = this.#stateOf(streamId);
+    if (this.#isSealed) {
+      throw new MillraceError(
+        'CONTEXT_STATE',
+        `pipeline ${this.#pipelineName}: checkpoint of ${streamId} was called after the graph was ` +
+          'built; call it while the function given to definePipeline runs',
+      );
+    }
+    const options = Object.freeze({ ...node.options, checkpointMs });
+    this.#nodes.set(node.id, Object.freeze({ ...node, options }));
+  }
+
+  /** The operator whose state a stream is: itself, or one that it is a view of or a part of. */
+  #stateOf(streamId: string): GraphNode {
+    const node = present(this.#nodes.get(streamId), `operator ${streamId}`);
+    if (roleOf(node.kind) === 'view') return this.#stateOf(present(node.parents[0], 'a parent'));
+    const inner = this.#nodes.get(`${streamId}${WINDOW_SUFFIX}`);
+    return inner !== undefined && roleOf(inner.kind) === 'state' ? inner : node;
   }
 
   /** Runs a function that may add stateless operators only.

@@ -57,6 +57,7 @@ const OPERATOR_ROLES = {
   fullOuterJoin: 'shuffle',
   updateStateByKey: 'state',
   mapWithState: 'state',
+  reduceByKeyAndWindow: 'state',
   stateSnapshots: 'view',
   print: 'output',
   foreachBatch: 'output',
@@ -75,6 +76,12 @@ export function roleOf(kind: OperatorKind): OperatorRole {
 /** True for operators whose records come through a shuffle. */
 export function readsShuffle(kind: OperatorKind): kind is KindOf<'shuffle' | 'state'> {
   return roleOf(kind) === 'shuffle' || roleOf(kind) === 'state';
+}
+
+/** True for stateful operators that move a window over their stream: they take away from the state
+ * what leaves it and add what comes in. Their shuffle is one of each batch, not of the last only. */
+export function isSliding(kind: OperatorKind): boolean {
+  return kind === 'reduceByKeyAndWindow';
 }
 
 /** The kinds with one role: the key of a table that must not forget an operator. */

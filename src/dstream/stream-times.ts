@@ -14,8 +14,9 @@
  * @module */
 import { present } from '../core/assert.ts';
 import { MillraceError } from '../core/errors.ts';
-import { roleOf } from './graph.ts';
+import { isSliding, roleOf } from './graph.ts';
 import type { NodeDescription } from './graph.ts';
+import type { SlidingSpan } from './window-change.ts';
 
 /** Bounds what the driver and its checkpoints hold of the past. */
 export const WINDOW_BATCHES_MAX: number = 10_000;
@@ -63,6 +64,11 @@ export class StreamTimes {
     return present(this.#times.get(id), `operator ${id} of the graph`).slideMs;
   }
 
+  /** How far before a batch of a stream the oldest batch lies that it is made from, in ms. */
+  reachOf(id: string): number {
+    return present(this.#times.get(id), `operator ${id} of the graph`).reachMs;
+  }
+
   /** Whether a stream or an output operation has a batch at this batch time. */
   isDue(id: string, batchTimeMs: number): boolean {
     return batchTimeMs % this.slideMs(id) === 0;
@@ -73,6 +79,12 @@ export class StreamTimes {
     const slideMs = this.slideMs(present(parents[0], 'the parent of a window'));
     const count = (options['windowMs'] as number) / slideMs;
     return Array.from({ length: count }, (_, index) => (count - 1 - index) * slideMs);
+  }
+
+  /** How the window of an operator moves that takes away again what leaves it. */
+  spanOf({ id, parents, options }: NodeDescription): SlidingSpan {
+    const batchMs = this.slideMs(present(parents[0], 'the parent of a window'));
+    return { windowMs: options['windowMs'] as number, slideMs: this.slideMs(id), batchMs };
   }
 }
 
@@ -100,14 +112,21 @@ class Survey {
       const slideMs = this.#batchIntervalMs;
       this.times.set(node.id, { slideMs, reachMs: 0, branches: 1 });
     } else if (node.kind === 'window') {
+      this.#requireStateless(node, first);
       this.times.set(node.id, this.#window(node, first));
+    } else if (isSliding(node.kind)) {
+      this.#requireStateless(node, first);
+      const { slideMs, reachMs } = this.#window(node, first);
+      // What leaves has left one slide before: the window before this one is looked at too.
+      const ownReachMs = reachMs + slideMs;
+      this.times.set(node.id, { slideMs, reachMs: ownReachMs, branches: 1, statefulId: node.id });
     } else {
       this.times.set(node.id, this.#joined(node, parents, first));
     }
+    this.#checkCheckpoint(node);
   }
 
   #window(node: NodeDescription, parent: Times): Times {
-    this.#requireStateless(node, parent);
     const windowMs = node.options['windowMs'] as number;
     const slideMs = (node.options['slideMs'] ?? parent.slideMs) as number;
     this.#requireMultiple(node, 'window', windowMs, parent.slideMs);
@@ -143,17 +162,30 @@ class Survey {
   }
 
   /** What was made of state in earlier batches cannot be made again: the state has moved on. A
-   * window of one batch looks at none. */
+   * window of one batch looks at none, unless it takes away again what leaves it. */
   #requireStateless(
-    { id, parents: [parent], options }: NodeDescription,
+    { id, kind, parents: [parent], options }: NodeDescription,
     { statefulId, slideMs }: Times,
   ): void {
-    if (statefulId === undefined || options['windowMs'] === slideMs) return;
+    const isOne = options['windowMs'] === slideMs && !isSliding(kind);
+    if (statefulId === undefined || isOne) return;
     const whose = parent === statefulId ? statefulId : `${parent}, which reads ${statefulId}`;
     this.problems.push(
       `${id}: a window cannot look at earlier batches of ${whose}: keyed state is there only as ` +
         'it is after the last batch. Put the window first and the state behind it, keep in the ' +
         `state what the window needs, or give the window the length of one batch, ${slideMs} ms`,
+    );
+  }
+
+  #checkCheckpoint(node: NodeDescription): void {
+    const { checkpointMs } = node.options;
+    if (typeof checkpointMs !== 'number') return;
+    const { slideMs } = present(this.times.get(node.id), `times of ${node.id}`);
+    const count = checkpointMs / slideMs;
+    if (Number.isSafeInteger(count) && count <= WINDOW_BATCHES_MAX) return;
+    this.problems.push(
+      `${node.id}: the interval of its checkpoint, ${checkpointMs} ms, must be a multiple of its ` +
+        `slide, ${slideMs} ms, and at most ${WINDOW_BATCHES_MAX} times as long`,
     );
   }
 

@@ -7,9 +7,13 @@
  *
  *      reduceByKeyAndWindow-0.batch ─► reduceByKeyAndWindow-0.window ─► reduceByKeyAndWindow-0
  *
+ * With an inverse function a window is one node that keeps a value for each key and reads only what
+ * leaves and what enters (window-change.ts, docs/decisions/0013-windows-with-an-inverse.md). That of
+ * `reduceByWindow` has all records under one key.
  * @module */
 import { parseDuration } from '../core/duration.ts';
 import type { Duration } from '../core/duration.ts';
+import { WINDOW_SUFFIX } from './graph-builder.ts';
 import type { GraphBuilder, NodeRequest } from './graph-builder.ts';
 import type { KindOf, NodeOptions } from './graph.ts';
 import { OptionCheck } from './option-check.ts';
@@ -54,6 +58,38 @@ export function addWindow(
 }
 
 type Combine = (a: never, b: never) => unknown;
+
+export interface InverseWindowOptions<K, V> extends ShuffleOptions {
+  /** Keys for which it returns false leave the window for good; asked after each change of a key.
+   * Without it a key stays when all of its values have left, with what the inverse function has made
+   * of them: a sum of 0. It may let a key go only then. */
+  readonly filter?: (pair: readonly [K, V]) => boolean;
+}
+
+/** What follows the function: perhaps an inverse one, and then the window. */
+export type WindowArguments<V, O> =
+  | [length: Duration, slide?: Duration | undefined, options?: O | undefined]
+  | [
+      inverse: (all: V, left: V) => V,
+      length: Duration,
+      slide?: Duration | undefined,
+      options?: O | undefined,
+    ];
+
+/** Tells both forms of a call apart. */
+export function windowCall<V, O>(
+  parent: string,
+  given: WindowArguments<V, O>,
+): Call<O> & { readonly inverse: ((all: V, left: V) => V) | undefined } {
+  const [first, ...others] = given;
+  const inverse = typeof first === 'function' ? first : undefined;
+  const [length, slide, options] = (inverse === undefined ? given : others) as [
+    Duration,
+    Duration?,
+    O?,
+  ];
+  return { parent, span: { length, slide }, options, inverse };
+}
 
 /** What a window operator is called with. */
 interface Call<O> {
@@ -105,6 +141,57 @@ export function addReduceByKeyAndWindow(
   return addPaned(builder, { name, parent, span, ...checked, batch: step, whole: step });
 }
 
+/** What takes away again what leaves the window. */
+interface Inverse {
+  readonly fn: Combine;
+  readonly inverse: Combine;
+}
+
+export function addInverseReduceByWindow(
+  builder: GraphBuilder,
+  { fn, inverse }: Inverse,
+  { parent, span, options }: Call<OperatorOptions>,
+): string {
+  const name = 'reduceByWindow';
+  const { id: given } = checkOperator(name, options, [fn, inverse]);
+  const windowed = windowOptions(name, span);
+  const id = builder.reserveId(name, given);
+  const of = (suffix: string, parentId: string) => ({
+    id: undefined,
+    reservedId: `${id}${suffix}`,
+    parents: [parentId],
+  });
+  const pairs = builder.add({ kind: 'map', ...of('.pairs', parent), fn: underOneKey });
+  const window = builder.add({
+    kind: 'reduceByKeyAndWindow',
+    ...of(WINDOW_SUFFIX, pairs),
+    options: { ...windowed, partitions: 1 },
+    fn,
+    fns: { inverse },
+  });
+  return builder.add({ kind: 'map', ...of('', window), fn: valueOf });
+}
+
+export function addInverseReduceByKeyAndWindow(
+  builder: GraphBuilder,
+  { fn, inverse }: Inverse,
+  { parent, span, options }: Call<InverseWindowOptions<never, never>>,
+): string {
+  const name = 'reduceByKeyAndWindow';
+  const { filter, ...rest } = options ?? {};
+  const given = { 'the function': fn, 'the inverse function': inverse };
+  checkFunctions(name, filter === undefined ? given : { ...given, filter });
+  const { id, options: checked } = checkShuffle(name, options === undefined ? undefined : rest);
+  return builder.add({
+    kind: name,
+    parents: [parent],
+    id,
+    options: { ...windowOptions(name, span), ...checked },
+    fn,
+    fns: { inverse, ...(filter === undefined ? {} : { filter }) },
+  });
+}
+
 export function addGroupByKeyAndWindow(
   builder: GraphBuilder,
   { parent, span, options }: Call<ShuffleOptions>,
@@ -128,7 +215,7 @@ function addPaned(
     parents: [parentId],
   });
   const each = builder.add({ ...batch, ...of('.batch', parent), options });
-  const window = builder.add({ kind: 'window', ...of('.window', each), options: windowed });
+  const window = builder.add({ kind: 'window', ...of(WINDOW_SUFFIX, each), options: windowed });
   return builder.add({ ...whole, ...of('', window), options });
 }
 
@@ -139,6 +226,14 @@ function windowOptions(name: string, { length, slide }: WindowSpan): NodeOptions
   const slideMs = slide === undefined ? undefined : durationOf(check, 'the slide', slide);
   check.finish();
   return { windowMs, ...(slideMs === undefined ? {} : { slideMs }) };
+}
+
+/** Of `checkpoint`. @throws {MillraceError} OPTIONS_INVALID. */
+export function checkpointMsOf(interval: Duration): number {
+  const check = new OptionCheck('checkpoint');
+  const ms = durationOf(check, 'the interval', interval);
+  check.finish();
+  return ms;
 }
 
 function durationOf(check: OptionCheck, name: string, given: Duration): number {
@@ -153,6 +248,15 @@ function durationOf(check: OptionCheck, name: string, given: Duration): number {
     `${name} must be a duration above 0, such as '10s', not ${JSON.stringify(given)}`,
   );
   return ms;
+}
+
+/** The same key for all. */
+function underOneKey(record: unknown): readonly [0, unknown] {
+  return [0, record];
+}
+
+function valueOf([, value]: readonly [unknown, unknown]): unknown {
+  return value;
 }
 
 function sum(a: number, b: number): number {

@@ -48,6 +48,7 @@ export function openShuffleMap(
     case 'countByValue':
       return countingByValue(target);
     case 'reduceByKey':
+    case 'reduceByKeyAndWindow':
       return combining(target, { merge: combinerOf(target.node) });
     case 'combineByKey':
     case 'aggregateByKey':

@@ -47,6 +47,8 @@ export function reduceShuffle(
     case 'updateStateByKey':
     case 'mapWithState':
       return eachPair(source, 0, (key, value) => push([key, value]));
+    case 'reduceByKeyAndWindow':
+      return leaveAndEnter(source, push);
     case 'cogroup':
       return cogroup(source, (key, left, right) => push([key, [left, right]]));
     default:
@@ -124,6 +126,28 @@ function join(source: ShuffleSource, kind: JoinKind, push: Push): number {
     const [left, right] = joined(...sides);
     for (const a of left) for (const b of right) push([key, [a, b]]);
   });
+}
+
+/** Of a window that moves: a record for each key that something leaves or enters for, with the values
+ * that leave, combined, and those that enter: one or none of each. */
+function leaveAndEnter({ node, inputs, codec }: ShuffleSource, push: Push): number {
+  const combine = combinerOf(node);
+  const changes = new KeyMap<readonly [leaving: unknown[], entering: unknown[]]>(codec);
+  let records = 0;
+  for (const side of [0, 1] as const) {
+    records += eachPair({ node, inputs, codec }, side, (key, value) => {
+      let change = changes.get(key);
+      if (change === undefined) {
+        change = [[], []];
+        changes.set(key, change);
+      }
+      const values = change[side];
+      if (values.length === 0) values.push(value);
+      else values[0] = combine(values[0], value);
+    });
+  }
+  changes.forEach((key, change) => push([key, change]));
+  return records;
 }
 
 /** Visits the keys of the left side first, then those that only the right side has. */

@@ -197,7 +197,8 @@ function shapeOf(record: unknown): string {
   return record === null ? 'null' : `of type ${typeof record}`;
 }
 
-function refuseNonBoolean(id: string, value: unknown): never {
+/** For what a filter returned. @throws {OperatorFailure} */
+export function refuseNonBoolean(id: string, value: unknown): never {
   if (typeof value === 'object' && value !== null) refusePromise(id, value);
   throw new OperatorFailure(
     id,

@@ -7,6 +7,8 @@
  * Mirrors Spark's MapWithStateRDDRecord, but for timeouts: they fire in the batch where they are
  * due.
  * @module */
+import { inspect } from 'node:util';
+import { isSliding } from '../dstream/graph.ts';
 import type { GraphNode } from '../dstream/graph.ts';
 import type { StateUpdateAction, TaskSpec, TaskValue } from '../dstream/task-spec.ts';
 import { KeyMap } from '../serde/canonical-key.ts';
@@ -15,7 +17,8 @@ import { KeyEncoder } from '../state/key-encoder.ts';
 import { NO_ADDRESS } from '../state/state-entry.ts';
 import { StateReader } from '../state/state-reader.ts';
 import { PieceWriter } from './shuffle-piece.ts';
-import { functionOf, pairOf } from './stage-chain.ts';
+import { combinerOf } from './shuffle-map.ts';
+import { functionOf, pairOf, refuseNonBoolean } from './stage-chain.ts';
 import { OperatorFailure, refusePromise } from './stage-failure.ts';
 import { TouchedState } from './touched-state.ts';
 import type { Cell } from './touched-state.ts';
@@ -28,6 +31,7 @@ export function openStateUpdate(
 ): StageEnd {
   const node = env.graph.node(action.operatorId);
   const task = new StateTask(node, { action, spec, env });
+  if (isSliding(node.kind)) return sliding(task);
   return node.kind === 'updateStateByKey' ? updating(task) : mapping(task);
 }
 
@@ -91,6 +95,56 @@ class StateTask {
       output: piece === undefined ? null : env.writeShared(piece),
     };
   }
+}
+
+/** A window that moves: each record has a key, what leaves for it and what enters. */
+function sliding(task: StateTask): StageEnd {
+  const { id, fns } = task.node;
+  const combine = combinerOf(task.node);
+  const inverse = combinerOf(task.node, 'inverse');
+  const isKept = fns?.['filter'] === undefined ? () => true : filterOf(task.node);
+  return {
+    push(record) {
+      const [key, [leaving, entering]] = record as WindowRecord;
+      const cell = task.load(key);
+      let { exists, value } = cell;
+      if (leaving.length > 0) {
+        if (!exists) throw new OperatorFailure(id, nothingToLeave(key));
+        value = inverse(value, leaving[0]);
+      }
+      if (entering.length > 0) value = exists ? combine(value, entering[0]) : entering[0];
+      exists = isKept(key, value);
+      task.save(key, { ...cell, exists, value, isChanged: true }, false);
+    },
+    finish: () => task.finish(undefined),
+  };
+}
+
+type WindowRecord = readonly [
+  key: unknown,
+  change: readonly [leaving: readonly unknown[], entering: readonly unknown[]],
+];
+
+function filterOf(node: GraphNode): (key: unknown, value: unknown) => boolean {
+  const { id } = node;
+  const filter = functionOf<(pair: readonly [unknown, unknown]) => unknown>(node, 'filter');
+  return (key, value) => {
+    let keeps: unknown;
+    try {
+      keeps = filter([key, value]);
+    } catch (error) {
+      throw new OperatorFailure(id, error);
+    }
+    return keeps === true || (keeps !== false && refuseNonBoolean(id, keeps));
+  };
+}
+
+function nothingToLeave(key: unknown): Error {
+  return new Error(
+    `a value of the key ${inspect(key, { depth: 2, breakLength: Infinity })} leaves the window, ` +
+      'and the window holds nothing for this key: its filter may drop a key only when all of ' +
+      'its values have left',
+  );
 }
 
 function updating(task: StateTask): StageEnd {

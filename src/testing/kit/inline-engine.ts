@@ -9,16 +9,18 @@
 import { present } from '../../core/assert.ts';
 import { MillraceError } from '../../core/errors.ts';
 import type { BatchTimeMs, StreamId } from '../../core/ids.ts';
-import { expandStage, planJob, planStates } from '../../dstream/batch-plan.ts';
+import { expandStage, planJob, planShuffle, planStates } from '../../dstream/batch-plan.ts';
 import type {
   ExpansionContext,
   ResultStage,
   ShuffleMapStage,
   StatePlan,
 } from '../../dstream/batch-plan.ts';
+import { isSliding } from '../../dstream/graph.ts';
 import type { Graph } from '../../dstream/graph.ts';
 import { StreamTimes } from '../../dstream/stream-times.ts';
 import type { Leaf, TaskAction, TaskSpec, TaskValue } from '../../dstream/task-spec.ts';
+import { windowChange } from '../../dstream/window-change.ts';
 import type { SharedBytes } from '../../blocks/block-ref.ts';
 import { msgpackCodec } from '../../serde/msgpack-codec.ts';
 import type { TaskEnvironment } from '../../workers/task-environment.ts';
@@ -148,8 +150,43 @@ export class InlineBatch implements ExpansionContext {
       return [];
     }
     const plan = planJob(graph, outputId, times);
-    for (const stage of plan.shuffles) await this.#runShuffle(outputId, stage);
+    await this.#runShuffles(outputId, plan.shuffles);
     return this.#runStage(plan.result, { outputId, action });
+  }
+
+  async #runShuffles(outputId: string, stages: readonly ShuffleMapStage[]): Promise<void> {
+    for (const stage of stages) {
+      if (this.#slides(stage.operatorId)) await this.#slide(outputId, stage.operatorId);
+      else await this.#runShuffle(outputId, stage);
+    }
+  }
+
+  #slides(operatorId: string): boolean {
+    return isSliding(this.#engine.graph.node(operatorId).kind);
+  }
+
+  /** Moves the window of an operator that takes away again what leaves it, as the driver does. */
+  async #slide(outputId: string, operatorId: string): Promise<void> {
+    const { graph, times, states } = this.#engine;
+    const { batchTimeMs } = this;
+    const span = times.spanOf(graph.node(operatorId));
+    const change = windowChange(span, states.throughMsOf(operatorId), batchTimeMs);
+    if (change === undefined) return;
+    const inputs: Pieces[] = [];
+    for (const timesMs of [change.leavingMs, change.enteringMs]) {
+      const rows: Pieces[number][] = [];
+      for (const timeMs of timesMs) {
+        const batch = this.#engine.at(timeMs);
+        if (batch === undefined) continue;
+        const ageMs = batchTimeMs - timeMs;
+        for (const stage of planShuffle(graph, times, { operatorId, ageMs })) {
+          await this.#runShuffle(outputId, stage);
+        }
+        rows.push(...batch.piecesOf(operatorId));
+      }
+      inputs.push(rows);
+    }
+    await states.run({ operatorId, outputId, batchTimeMs, inputs });
   }
 
   async #runShuffle(outputId: string, stage: ShuffleMapStage): Promise<void> {
@@ -163,16 +200,18 @@ export class InlineBatch implements ExpansionContext {
     const values = await this.#runStage(stage, { outputId, action });
     const pieces = values.map((value) => (value.kind === 'shuffle-write' ? value.pieces : []));
     batch.#pieces.set(shuffleId, pieces);
-    if (ofState === undefined) return;
-    await states.run({ operatorId, outputId, batchTimeMs: this.batchTimeMs, pieces });
+    if (ofState === undefined || this.#slides(operatorId)) return;
+    await states.run({ operatorId, outputId, batchTimeMs: this.batchTimeMs, inputs: [pieces] });
   }
 
   /** Stateful operators run in each batch of their own stream, also when no reader has one. */
   async #runStates(): Promise<void> {
     const { statePlans, times } = this.#engine;
     for (const { operatorId, outputId, shuffles } of statePlans) {
-      if (!times.isDue(operatorId, this.batchTimeMs)) continue;
-      for (const stage of shuffles) await this.#runShuffle(outputId, stage);
+      if (this.#slides(operatorId)) await this.#slide(outputId, operatorId);
+      else if (times.isDue(operatorId, this.batchTimeMs)) {
+        await this.#runShuffles(outputId, shuffles);
+      }
     }
   }
 

@@ -27,8 +27,9 @@ interface StateRun {
   readonly operatorId: string;
   readonly outputId: string;
   readonly batchTimeMs: BatchTimeMs;
-  /** Of its shuffle: `[map partition][state partition]`. */
-  readonly pieces: readonly (readonly (SharedBytes | null)[])[];
+  /** Of its shuffle, or of what leaves and what enters its window:
+   * `[map partition][state partition]`. */
+  readonly inputs: readonly (readonly (readonly (SharedBytes | null)[])[])[];
 }
 
 export class InlineStates {
@@ -48,19 +49,27 @@ export class InlineStates {
     return isStateful ? this.#state.partitionsOf(operatorId) : undefined;
   }
 
+  /** The batch after which the state is as it is. */
+  throughMsOf(operatorId: string): number | undefined {
+    return this.#state.throughMsOf(operatorId);
+  }
+
   /** Runs an operator, once in a batch. */
-  async run({ operatorId, pieces, ...job }: StateRun): Promise<void> {
+  async run({ operatorId, inputs, ...job }: StateRun): Promise<void> {
     const { memory, runTask } = this.#options;
     const outputs: SharedBytes[] = [];
     const deltas: { delta: Uint8Array | null; due: Uint32Array }[] = [];
     const updates = this.#state.updates(operatorId, job.batchTimeMs);
     for (const [partition, { store, due }] of updates.entries()) {
-      const own = pieces.map((row) => row[partition] ?? null).filter((piece) => piece !== null);
+      const own = inputs.map((rows) => ({
+        shuffleId: operatorId,
+        pieces: rows.map((row) => row[partition] ?? null).filter((piece) => piece !== null),
+      }));
       const value = await runTask({
         ...job,
         partition,
         attempt: 0,
-        leaf: { kind: 'shuffle', operatorId, inputs: [{ shuffleId: operatorId, pieces: own }] },
+        leaf: { kind: 'shuffle', operatorId, inputs: own },
         via: [],
         action: { kind: 'state-update', operatorId, store, due },
       });
