@@ -30,6 +30,7 @@ export type {
   State,
   StateFunction,
 } from './dstream/state-spec.ts';
+export type { InverseWindowOptions } from './dstream/window-operators.ts';
 export { StreamingContext } from './driver/stream-context.ts';
 export type { RunOptions } from './driver/run-options.ts';
 export type { EngineTotals } from './driver/engine.ts';

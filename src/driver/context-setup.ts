@@ -185,8 +185,7 @@ function openHomeOf(
       });
       return settled;
     },
-    stateOf: (checkpoint) =>
-      stateToGoOnWith(checkpoint, { codeHash, graph: describeGraph(graph) }),
+    stateOf: (checkpoint) => stateToGoOnWith(checkpoint, { codeHash, graph: describeGraph(graph) }),
     restore: async (pointer, from) => {
       const partitions = from.options.executors;
       onState(await recoverState(graph, pointer, { disk: from.disk, directory, partitions }));

@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { MemoryDisk } from '../../test/support/memory-disk.ts';
 import { StateRun, timeOf } from '../../test/support/state-run.ts';
+import type { Duration } from '../core/duration.ts';
 import { EventBus } from '../core/events.ts';
 import type { EngineEvent } from '../core/events.ts';
 import { seededRandom } from '../core/random.ts';
@@ -38,12 +39,13 @@ beforeEach(async () => {
   snapshots = openSnapshots();
 });
 
-function newRun(): StateRun {
+function newRun(interval?: Duration): StateRun {
   const batches = Array.from({ length: BUSY }, (_, n) => [[`k${n % 7}`, n] as const]);
   return new StateRun(batches, (pairs, keep) => {
     const f = (values: number[], state: number | undefined): number =>
       values.reduce((a, b) => a + b, state ?? 0);
-    keep('out', pairs.updateStateByKey(f, { id: 'sums' }));
+    const sums = pairs.updateStateByKey(f, { id: 'sums' });
+    keep('out', interval === undefined ? sums : sums.checkpoint(interval));
   });
 }
 
@@ -97,6 +99,31 @@ describe('StateSnapshots', () => {
     const sums = [0 + 7, 1 + 8, 2 + 9, 3, 4, 5, 6].map((sum, n) => [`k${n}`, sum] as const);
     expect(await contentAfter(snapshots.newest)).toEqual(new Map(sums));
     expect(events).toMatchObject([{ type: 'state-snapshot-written', keyCount: 7 }]);
+  });
+
+  it('writes one as often as the stream says, seldom or often', async () => {
+    run = newRun('3s');
+    snapshots = openSnapshots();
+    const of = async (count: number): Promise<number[]> => {
+      const seen = new Set<number>();
+      for (let n = 0; n < count; n += 1) {
+        await batches(1);
+        seen.add(snapshots.newest?.batchTimeMs ?? 0);
+      }
+      return [...seen];
+    };
+    expect(await of(10)).toEqual([0, 3_000, 6_000, 9_000]);
+    run = newRun('15s');
+    nextBatch = 0;
+    snapshots = openSnapshots();
+    expect(await of(31)).toEqual([0, 15_000, 30_000]);
+    // What was found full counts from its own moment: the next one is due with the next interval.
+    disk.setCapacity(0);
+    const later = openSnapshots(snapshots.newest);
+    snapshots = later;
+    await batches(8);
+    disk.setCapacity(undefined);
+    expect(later.newest?.batchTimeMs).toBe(30_000);
   });
 
   it('points to it only when name and content survive a power cut', async () => {

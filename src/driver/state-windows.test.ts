@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { InlineBatches } from '../../test/support/inline-batches.ts';
 import type { DStream } from '../dstream/dstream.ts';
 
@@ -120,4 +120,77 @@ it('is fed by a shuffle with the partitions that the state has', async () => {
   expect(new Set(counts)).toEqual(new Set([5]));
   expect(batches.pool.count('state-update')).toBe(5);
   expect(shown(batches, 'all')[6]).toBe('abccdedefg');
+});
+
+describe('a window with an inverse function', () => {
+  const ones = LETTERS.map((letters) => letters.map((letter): [string, number] => [letter, 1]));
+  const plus = (a: number, b: number): number => a + b;
+  const minus = (a: number, b: number): number => a - b;
+  const length = 4;
+  const sliding: Build = (ssc, keep) => {
+    const pairs = ssc.queueStream<string, number>(ones).mapToPair(([, n]) => ['k', n]);
+    keep('all', pairs.reduceByKeyAndWindow(plus, minus, `${length * 1_000}ms` as '4s'));
+  };
+  const shuffled = ({ pool }: InlineBatches, batchTimeMs: number): number =>
+    pool.specs.filter((spec) => {
+      return spec.batchTimeMs === batchTimeMs && spec.action.kind === 'shuffle-write';
+    }).length;
+
+  it('writes the shuffle of each batch once, and reads only what leaves and what enters', async () => {
+    const batches = new InlineBatches(sliding, { spillDirectory });
+    await run(batches, 1, 8);
+    expect(shown(batches, 'all')).toEqual({ 1: 2, 2: 3, 3: 3, 4: 5, 5: 4, 6: 4, 7: 5, 8: 4 });
+    expect([5, 6, 7, 8].map((time) => shuffled(batches, time * 1_000))).toEqual([2, 2, 2, 2]);
+    const inputs = batches.pool.specs.flatMap(({ batchTimeMs, action, leaf }) =>
+      batchTimeMs === 8_000 && action.kind === 'state-update' && leaf.kind === 'shuffle'
+        ? [leaf.inputs.map(({ pieces }) => pieces.length)]
+        : [],
+    );
+    // In one of the two partitions the key has a piece of the batch that leaves and of the new one.
+    expect(inputs.toSorted()).toEqual([
+      [0, 0],
+      [2, 1],
+    ]);
+  });
+
+  it('makes what leaves again after a restart, a batch at a time', async () => {
+    const batches = new InlineBatches(sliding, { spillDirectory });
+    await run(batches, 1, 6);
+    await batches.snapshot();
+    batches.clean();
+    expect([...batches.shares.keys()]).toEqual([3_000, 4_000, 5_000, 6_000]);
+    await batches.restart();
+    await run(batches, 7, 8);
+    expect(shown(batches, 'all')).toMatchObject({ 7: 5, 8: 4 });
+    // Of 3 s and of 7 s; batches that stay in the window are not looked at.
+    expect(shuffled(batches, 7_000)).toBe(4);
+  });
+
+  it('begins anew when records that have to leave are gone', async () => {
+    const batches = new InlineBatches(sliding, { spillDirectory });
+    await run(batches, 1, 4);
+    await batches.snapshot();
+    await batches.restart();
+    batches.lose(2_000);
+    await run(batches, 5, 8);
+    expect(shown(batches, 'all')).toMatchObject({ 4: 5, 5: 3, 6: 4, 7: 5, 8: 4 });
+  });
+
+  it('stops at a value that leaves for a key that is not there, with operator, key and batch', async () => {
+    const batches = new InlineBatches(
+      (ssc, keep) => {
+        const filter = ([, n]: readonly [string, number]): boolean => n > 1;
+        const pairs = ssc.queueStream<string, number>(ones);
+        keep('all', pairs.reduceByKeyAndWindow(plus, minus, '2s', undefined, { filter, id: 'w' }));
+      },
+      { spillDirectory },
+    );
+    await run(batches, 1, 2);
+    await expect(run(batches, 3, 3)).rejects.toMatchObject({
+      code: 'TASK_FAILED',
+      message: expect.stringMatching(
+        /^operator w failed in batch 3000 .* of the key '[ab]' leaves/,
+      ),
+    });
+  });
 });

@@ -21,6 +21,75 @@ const nested: Build = (ssc) => {
   lines.print();
 };
 
+const plus = (a: number, b: number): number => a + b;
+const minus = (a: number, b: number): number => a - b;
+const ofLengths = (ssc: PipelineContext): DStream<number> =>
+  ssc.generatorStream().map((line) => line.length);
+
+describe('a window with an inverse function', () => {
+  it('looks back one slide further, at what has left', () => {
+    const times = timesOf((ssc) => {
+      ofLengths(ssc).reduceByWindow(plus, minus, '8s', '2s').print();
+      ofLengths(ssc).window('3s', '2s').reduceByWindow(plus, minus, '4s').print();
+    });
+    expect(times.slideMs('reduceByWindow-0')).toBe(2_000);
+    expect(times.reachOf('reduceByWindow-0')).toBe(9_000);
+    expect(times.reachOf('reduceByWindow-1')).toBe(2_000 + 4_000);
+    expect(times.reachMs).toBe(9_000);
+  });
+
+  it('cannot look at keyed state, not even of one batch, and no window looks at it', () => {
+    const counts: Build = (ssc) =>
+      ofLengths(ssc)
+        .mapToPair((n) => [n, 1])
+        .updateStateByKey((ones) => ones.length, { id: 'sums' })
+        .reduceByKeyAndWindow(plus, minus, '1s')
+        .print();
+    expect(() => timesOf(counts)).toThrow(/^reduceByKeyAndWindow-0: a window cannot look at/);
+    const above: Build = (ssc) =>
+      ofLengths(ssc).reduceByWindow(plus, minus, '4s', undefined, { id: 'w' }).window('2s').print();
+    expect(() => timesOf(above)).toThrow(
+      /^window-0: .* earlier batches of w, which reads w.window/,
+    );
+  });
+});
+
+describe('the interval of a checkpoint', () => {
+  const everySum = (interval: string): Build => {
+    return (ssc) =>
+      ofLengths(ssc)
+        .window('4s', '2s')
+        .mapToPair((n) => [n, 1])
+        .updateStateByKey((ones) => ones.length, { id: 'sums' })
+        .checkpoint(interval as '1s')
+        .print();
+  };
+
+  it('is a multiple of the slide of its stream, and not too long', () => {
+    expect(timesOf(everySum('6s')).slideMs('sums')).toBe(2_000);
+    const refusal =
+      /^sums: the interval of its checkpoint, \d+ ms, must be a multiple of its slide/;
+    expect(() => timesOf(everySum('3s'))).toThrow(refusal);
+    expect(() => timesOf(everySum('20002s'))).toThrow(refusal);
+  });
+
+  it('goes to the state that a stream shows, and stays without effect where there is none', () => {
+    const { nodes } = graphOf((ssc) => {
+      const lengths = ofLengths(ssc);
+      const mapped = lengths.mapToPair((n) => [n, n]).mapWithState((key) => key, { id: 'mapped' });
+      mapped.stateSnapshots().checkpoint('5s').print();
+      lengths.reduceByWindow(plus, minus, '4s', '2s', { id: 'sum' }).checkpoint('4s').print();
+      lengths.count({ id: 'none' }).checkpoint('7s').print();
+    });
+    const every = nodes.map(({ id, options }) => [id, options['checkpointMs']]);
+    expect(every.filter(([, ms]) => ms !== undefined)).toEqual([
+      ['mapped', 5_000],
+      ['sum.window', 4_000],
+      ['none', 7_000],
+    ]);
+  });
+});
+
 describe('slides', () => {
   it('are the batch interval, what a window says, and else the parent’s', () => {
     const times = timesOf(nested);

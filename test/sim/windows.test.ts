@@ -1,4 +1,5 @@
-/** Windows and joins of them, nested at random, and keyed state over them, against the slow and obvious way, over histories
+/** Windows and joins of them, nested at random, with inverse functions at the top, and keyed state over
+ * them, against the slow and obvious way, over histories
  * with gaps and restarts. The engine's scheduler, plan, stage code and memory, without threads.
  * @module */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -9,7 +10,13 @@ import { seededRandom } from '../../src/core/random.ts';
 import type { Random } from '../../src/core/random.ts';
 import { InlineBatches } from '../support/inline-batches.ts';
 import { check, scaled, scaledTimeoutMs, seedNote, simSeed } from '../support/sim-runs.ts';
-import { buildStream, expectedAt, randomSpec, slideOf } from '../support/window-oracle.ts';
+import {
+  buildStream,
+  expectedAt,
+  randomInputs,
+  randomSpec,
+  slideOf,
+} from '../support/window-oracle.ts';
 import type { Pair, Spec } from '../support/window-oracle.ts';
 
 const HISTORIES = 10_000;
@@ -53,18 +60,11 @@ function randomSteps(random: Random): readonly Step[] {
   const count = 2 + Math.floor(random.next() * (BATCHES_MAX - 1));
   for (let i = 0; i < count; i += 1) {
     time += random.next() < 0.15 ? 1 + Math.floor(random.next() * 5) : 1;
-    const records = { a: randomRecords(random), b: randomRecords(random) };
+    const records = randomInputs(random);
     const [isSaved, dies] = [random.next() < 0.2, random.next() < 0.1];
     steps.push({ time, records, isSaved, dies });
   }
   return steps;
-}
-
-function randomRecords(random: Random): Pair[] {
-  return Array.from({ length: Math.floor(random.next() * 4) }, (): Pair => {
-    const key = 'xyz'[Math.floor(random.next() * 3)] as string;
-    return [key, 'pqr'[Math.floor(random.next() * 3)] as string];
-  });
 }
 
 const sorted = (records: readonly unknown[] = []): string =>
@@ -97,7 +97,7 @@ async function runHistory({ spec, steps, hasState }: RandomHistory): Promise<num
   for (const [index, { time, records, isSaved, dies }] of steps.entries()) {
     history.set(time, records);
     await batches.run(time * 1_000, index);
-    if (hasState && isSaved) await batches.snapshot();
+    if (batches.hasState && isSaved) await batches.snapshot();
     batches.clean();
     batches.statePartitions = 1 + (index % 3);
     if (dies) await batches.restart();
@@ -153,7 +153,7 @@ it(
       const slide = 1 + Math.floor(random.next() * 3);
       const rare = random.next();
       const depth = 1 + DEPTHS.filter((part) => part < rare).length;
-      const spec = randomSpec(random, depth, slide);
+      const spec = randomSpec(random, { depth, slide });
       for (const [, op] of JSON.stringify(spec).matchAll(/"op":"(\w+)"/g)) used.add(String(op));
       try {
         const hasState = random.next() < STATE_SHARE;
@@ -164,7 +164,7 @@ it(
       }
     }
     // Each kind of window and join, state, and restarts, did occur.
-    expect(used.size).toBe(16);
+    expect(used.size).toBe(19);
     expect(stateful).toBeGreaterThan((scaled(HISTORIES) * STATE_SHARE) / 2);
     expect(restarts).toBeGreaterThan(scaled(HISTORIES) / 10);
   },

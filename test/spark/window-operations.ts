@@ -41,6 +41,22 @@ const BIG_COUNTS: [string, number][][] = [
   'a1',
 ].map((text) => text.split(' ').map((part) => [part.slice(0, 1), Number(part.slice(1))]));
 
+/** With an inverse function: a key that has left stays with 0. */
+const BIG_COUNTS_KEPT: [string, number][][] = [
+  'a1',
+  'a2 b1',
+  'a2 b2 c1',
+  'a2 b2 c1',
+  'a2 b1 c0',
+  'a1 b0 c0',
+  'a1 b0 c0',
+  'a2 b1 c0',
+  'a2 b2 c1',
+  'a2 b2 c1',
+  'a2 b1 c0',
+  'a1 b0 c0',
+].map((text) => text.split(' ').map((part) => [part.slice(0, 1), Number(part.slice(1))]));
+
 const WINDOWS: readonly SparkCase[] = [
   one({
     name: 'window',
@@ -175,4 +191,117 @@ const BY_KEY: readonly SparkCase[] = [
   }),
 ];
 
-export const WINDOW_OPERATIONS: readonly SparkCase[] = [...WINDOWS, ...REDUCED, ...BY_KEY];
+const INVERSE: readonly SparkCase[] = [
+  one({
+    name: 'reduceByWindow with an inverse function',
+    input: COUNTING,
+    build: (s) =>
+      s.reduceByWindow(
+        (a, b) => a + b,
+        (a, b) => a - b,
+        2_000,
+        1_000,
+      ),
+    expected: [[0], [1], [3], [5], [7], [9]],
+  }),
+  one({
+    name: 'a window of 4 batches with an inverse function (CheckpointSuite)',
+    input: Array.from({ length: 10 }, () => ['a']),
+    build: (s) =>
+      s
+        .mapToPair((word) => [word, 1])
+        .reduceByKeyAndWindow(
+          (a, b) => a + b,
+          (a, b) => a - b,
+          4_000,
+          1_000,
+        )
+        .checkpoint('2s'),
+    expected: [1, 2, 3, 4, 4, 4, 4, 4, 4, 4].map((n): [string, number][] => [['a', n]]),
+  }),
+  inverseCase('basic', {
+    input: [
+      [
+        ['a', 1],
+        ['a', 3],
+      ],
+    ],
+    expected: [[['a', 4]]],
+  }),
+  inverseCase('a key is in the window already, and a new value comes', {
+    input: [[['a', 1]], [['a', 1]]],
+    expected: [[['a', 1]], [['a', 2]]],
+  }),
+  inverseCase('a new key comes', {
+    input: [
+      [['a', 1]],
+      [
+        ['a', 1],
+        ['b', 1],
+      ],
+    ],
+    expected: [
+      [['a', 1]],
+      [
+        ['a', 2],
+        ['b', 1],
+      ],
+    ],
+  }),
+  inverseCase('a key is removed from the window', {
+    input: [[['a', 1]], [['a', 1]], [], []],
+    expected: [[['a', 1]], [['a', 2]], [['a', 1]], [['a', 0]]],
+  }),
+  inverseCase('big', { input: BIG_INPUT, expected: BIG_COUNTS_KEPT }),
+  onePairs({
+    name: 'reduceByKeyAndWindow with an inverse function: larger slide',
+    input: [[['a', 1]], [['a', 2]], [['a', 3]], [['a', 4]], [['a', 5]], [['a', 6]], [], []],
+    build: (s) =>
+      s.reduceByKeyAndWindow(
+        (a, b) => a + b,
+        (a, b) => a - b,
+        4_000,
+        2_000,
+      ),
+    expected: [[], [['a', 3]], [], [['a', 10]], [], [['a', 18]], [], [['a', 11]]],
+  }),
+  onePairs({
+    name: 'reduceByKeyAndWindow with an inverse and a filter function: big',
+    input: BIG_INPUT,
+    build: (s) =>
+      s.reduceByKeyAndWindow(
+        (a, b) => a + b,
+        (a, b) => a - b,
+        2_000,
+        1_000,
+        { filter: ([, n]) => n !== 0 },
+      ),
+    expected: BIG_COUNTS,
+  }),
+];
+
+/** A window of two batches. */
+function inverseCase(
+  name: string,
+  { input, expected }: Record<'input' | 'expected', [string, number][][]>,
+): SparkCase {
+  return onePairs({
+    name: `reduceByKeyAndWindow with an inverse function: ${name}`,
+    input,
+    build: (s) =>
+      s.reduceByKeyAndWindow(
+        (a, b) => a + b,
+        (a, b) => a - b,
+        2_000,
+        1_000,
+      ),
+    expected,
+  });
+}
+
+export const WINDOW_OPERATIONS: readonly SparkCase[] = [
+  ...WINDOWS,
+  ...REDUCED,
+  ...BY_KEY,
+  ...INVERSE,
+];

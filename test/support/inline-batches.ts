@@ -15,12 +15,13 @@ import { KeyedState } from '../../src/driver/keyed-state.ts';
 import { OutputRunner } from '../../src/driver/output-runner.ts';
 import { TaskScheduler } from '../../src/driver/task-scheduler.ts';
 import { emptyTrackerState } from '../../src/driver/tracker-state.ts';
-import type { BatchShare } from '../../src/driver/tracker-state.ts';
+import type { BatchShare, InputShare } from '../../src/driver/tracker-state.ts';
 import type { DStream } from '../../src/dstream/dstream.ts';
 import type { Graph } from '../../src/dstream/graph.ts';
 import type { PipelineContext } from '../../src/dstream/pipeline-context.ts';
 import { StreamTimes } from '../../src/dstream/stream-times.ts';
 import { msgpackCodec } from '../../src/serde/msgpack-codec.ts';
+import { blockOf } from './block-samples.ts';
 import { graphOf } from './inline-driver.ts';
 import { InlinePool } from './inline-pool.ts';
 import { ManualClock } from './manual-clock.ts';
@@ -81,6 +82,11 @@ export class InlineBatches {
     return this.#process.pool;
   }
 
+  /** Some operator keeps state. */
+  get hasState(): boolean {
+    return this.#process.state.isUsed;
+  }
+
   /** References to the tasks' part of the arena: one for each shuffle that is kept in it, and one for
    * the extent that kept ones are written to. */
   get references(): number {
@@ -126,6 +132,16 @@ export class InlineBatches {
   async snapshot(): Promise<void> {
     const last = Math.max(...this.shares.keys()) as BatchTimeMs;
     this.#saved = await SavedState.of(this.#process.state, last);
+  }
+
+  /** The records of a batch are in no log, and were in the memory of a process that is gone. */
+  lose(batchTimeMs: number): void {
+    const share = this.shares.get(batchTimeMs as BatchTimeMs);
+    if (share === undefined) throw new Error(`there is no batch ${batchTimeMs}`);
+    const inputs = share.inputs.map(({ streamId }): InputShare => {
+      return { kind: 'blocks', streamId, blocks: [blockOf(1, { streamId })], groups: [[0]] };
+    });
+    this.shares.set(share.batchTimeMs, { ...share, inputs });
   }
 
   /** What the driver would have cleaned by now is not there any more (R8). */

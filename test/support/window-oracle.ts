@@ -3,6 +3,7 @@
  *
  * All records are pairs of a short key and letters. Whatever combines letters sorts them, so that
  * results do not depend on an order that shuffles leave open, but on how often each record is there.
+ * What takes letters away again fails when they are not there.
  * @module */
 import type { Random } from '../../src/core/random.ts';
 import type { DStream } from '../../src/dstream/dstream.ts';
@@ -18,6 +19,8 @@ const WINDOWED = [
   'groupByKeyAndWindow',
   'reduceByKeyAndWindow',
 ] as const;
+/** They keep a value from window to window, so no window is over them. */
+const INVERSE = ['inverseReduce', 'inverseReduceByKey', 'filteredReduceByKey'] as const;
 const PAIRED = [
   'union',
   'join',
@@ -33,7 +36,7 @@ export type Spec =
   | { readonly op: 'input'; readonly name: string }
   | { readonly op: (typeof NARROW)[number]; readonly from: Spec }
   | {
-      readonly op: (typeof WINDOWED)[number];
+      readonly op: (typeof WINDOWED)[number] | (typeof INVERSE)[number];
       readonly from: Spec;
       readonly length: number;
       readonly slide: number;
@@ -48,35 +51,60 @@ function oneOf<T>(random: Random, items: readonly T[]): T {
 
 const upTo = (random: Random, max: number): number => 1 + Math.floor(random.next() * max);
 
+interface Shape {
+  readonly depth: number;
+  readonly slide: number;
+  /** No window is over it. @defaultValue true */
+  readonly isTop?: boolean;
+}
+
 /** A random stream whose slide is `slide`. */
-export function randomSpec(random: Random, depth: number, slide: number): Spec {
+export function randomSpec(random: Random, { depth, slide, isTop = true }: Shape): Spec {
   const input: Spec = { op: 'input', name: oneOf(random, INPUTS) };
-  if (depth === 0) return slide === 1 ? input : widened(random, input, { slide, parentSlide: 1 });
+  const below = { depth: depth - 1, slide, isTop };
+  if (depth === 0) {
+    return slide === 1 ? input : widened(random, input, { slide, parentSlide: 1, isTop });
+  }
   const kind = random.next();
   if (kind < 0.15) {
-    return { op: oneOf(random, NARROW), from: randomSpec(random, depth - 1, slide) };
+    return { op: oneOf(random, NARROW), from: randomSpec(random, below) };
   }
   if (kind < 0.4) {
-    const [left, right] = [slide, slide].map((each) => randomSpec(random, depth - 1, each));
+    const [left, right] = [below, below].map((each) => randomSpec(random, each));
     return { op: oneOf(random, PAIRED), left: left as Spec, right: right as Spec };
   }
   const divisors = [1, 2, 3].filter((each) => slide % each === 0);
   const parentSlide = oneOf(random, divisors);
-  const from = randomSpec(random, depth - 1, parentSlide);
-  return widened(random, from, { slide, parentSlide });
+  const from = randomSpec(random, { depth: depth - 1, slide: parentSlide, isTop: false });
+  return widened(random, from, { slide, parentSlide, isTop });
 }
 
 function widened(
   random: Random,
   from: Spec,
-  { slide, parentSlide }: { readonly slide: number; readonly parentSlide: number },
+  {
+    slide,
+    parentSlide,
+    isTop,
+  }: { readonly slide: number; readonly parentSlide: number; readonly isTop: boolean },
 ): Spec {
   const length = parentSlide * upTo(random, 4);
-  return { op: oneOf(random, WINDOWED), from, length, slide };
+  const op = isTop && random.next() < 0.35 ? oneOf(random, INVERSE) : oneOf(random, WINDOWED);
+  return { op, from, length, slide };
 }
 
 const merge = (a: string, b: string): string => (a + b).split('').toSorted().join('');
 const mergeAll = (parts: readonly string[]): string => parts.reduce(merge, '');
+
+/** @throws when a letter of `left` is not in `all`. */
+function without(all: string, left: string): string {
+  let rest = all;
+  for (const letter of left) {
+    if (!rest.includes(letter)) throw new Error(`${left} leaves ${all}`);
+    rest = rest.replace(letter, '');
+  }
+  return rest;
+}
 
 /** The stream itself. */
 export function buildStream(spec: Spec, inputs: ReadonlyMap<string, Pairs>): Pairs {
@@ -119,6 +147,22 @@ function buildUnary(spec: UnarySpec, from: Pairs): Pairs {
       return from.reduceByWindow(([a, x], [b, y]) => [merge(a, b), merge(x, y)], length, slide);
     case 'groupByKeyAndWindow':
       return from.groupByKeyAndWindow(length, slide).mapValues((all) => mergeAll(all));
+    case 'inverseReduce':
+      return from.reduceByWindow(
+        ([a, x], [b, y]) => [merge(a, b), merge(x, y)],
+        ([a, x], [b, y]) => [without(a, b), without(x, y)],
+        length,
+        slide,
+      );
+    case 'inverseReduceByKey':
+      return from.reduceByKeyAndWindow(merge, without, length, slide);
+    case 'filteredReduceByKey':
+      return from
+        .mapValues((letters) => `${letters}!`) // so that nothing is left only when all have left
+        .reduceByKeyAndWindow(merge, without, length, slide, {
+          filter: ([, letters]) => letters !== '',
+        })
+        .mapValues((letters) => letters.replaceAll('!', ''));
     default:
       return from.reduceByKeyAndWindow(merge, length, slide);
   }
@@ -126,6 +170,18 @@ function buildUnary(spec: UnarySpec, from: Pairs): Pairs {
 
 function summed(all: readonly Pair[]): Pair {
   return ['all', mergeAll(all.map(([key, letters]) => merge(key, letters)))];
+}
+
+/** Of one batch. */
+export function randomInputs(random: Random): Readonly<Record<string, readonly Pair[]>> {
+  return { a: randomRecords(random), b: randomRecords(random) };
+}
+
+function randomRecords(random: Random): Pair[] {
+  return Array.from({ length: Math.floor(random.next() * 4) }, (): Pair => {
+    const key = 'xyz'[Math.floor(random.next() * 3)] as string;
+    return [key, 'pqr'[Math.floor(random.next() * 3)] as string];
+  });
 }
 
 /** Records of each input by batch time; a time without an entry had no batch. */
@@ -140,7 +196,20 @@ export function slideOf(spec: Spec): number {
 /** What the stream holds at a batch time that is a multiple of its slide, in any order. */
 export function expectedAt(spec: Spec, time: number, history: History): readonly Pair[] {
   if (spec.op === 'input') return history.get(time)?.[spec.name] ?? [];
-  if ('slide' in spec) return windowOf(spec.op, heldBy(spec, time, history));
+  if ('slide' in spec) {
+    const held = heldBy(spec, time, history);
+    if (spec.op !== 'inverseReduce' && spec.op !== 'inverseReduceByKey') {
+      return windowOf(spec.op, held);
+    }
+    // A key that was ever in a window stays, with nothing.
+    const keys = keysOf(
+      [...endsUpTo(spec, time, history)].flatMap((end) => heldBy(spec, end, history)),
+    );
+    if (spec.op === 'inverseReduceByKey') {
+      return keys.map((key) => [key, mergeAll(valuesOf(held, key))]);
+    }
+    return keys.length === 0 ? [] : [windowOf('reduceByWindow', held)[0] ?? ['', '']];
+  }
   if ('from' in spec) {
     const all = expectedAt(spec.from, time, history);
     if (spec.op === 'persist') return all;
@@ -148,6 +217,16 @@ export function expectedAt(spec: Spec, time: number, history: History): readonly
   }
   const left = expectedAt(spec.left, time, history);
   return paired(spec.op, left, expectedAt(spec.right, time, history));
+}
+
+/** Where windows have ended, also where there was no batch: the next one moves the window. */
+function endsUpTo(
+  { slide }: { readonly slide: number },
+  time: number,
+  history: History,
+): Set<number> {
+  const times = [...history.keys()].filter((each) => each <= time);
+  return new Set(times.map((each) => Math.floor(each / slide) * slide));
 }
 
 /** The records of the batches that a window looks at. */
@@ -161,7 +240,10 @@ function heldBy(
     .flatMap((each) => expectedAt(from, each, history));
 }
 
-function windowOf(op: (typeof WINDOWED)[number], all: readonly Pair[]): readonly Pair[] {
+function windowOf(
+  op: (Spec & { readonly slide: number })['op'],
+  all: readonly Pair[],
+): readonly Pair[] {
   switch (op) {
     case 'window':
       return all;
