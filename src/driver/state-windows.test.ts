@@ -188,9 +188,7 @@ describe('a window with an inverse function', () => {
     await run(batches, 1, 2);
     await expect(run(batches, 3, 3)).rejects.toMatchObject({
       code: 'TASK_FAILED',
-      message: expect.stringMatching(
-        /^operator w failed in batch 3000 .* of the key '[ab]' leaves/,
-      ),
+      message: expect.stringMatching(/operator w failed in batch 3000 .* of the key '[ab]' leaves/),
     });
   });
 });

@@ -324,8 +324,8 @@ export class DStream<T> {
    * what leaves and what enters, however long the window is; it needs a checkpoint directory. There
    * is a record as soon as the first one has come, and for ever: what is left when all have gone.
    * @param f associative; it may change and return its first argument.
-   * @param inverse what `f(a, b)` was before `b` came in: `inverse(f(a, b), b)` is `a`, whatever was
-   *   combined since, so `f` has to be commutative. It may change and return its first argument. */
+   * @param inverse takes away what is oldest: `inverse(f(a, b), a)` is `b`, and `f(inverse(a, a), b)`
+   *   too. It may change and return its first argument. */
   reduceByWindow(
     f: (a: T, b: T) => T,
     length: Duration,

@@ -155,6 +155,34 @@ describe(`keyed state (${seedNote})`, () => {
     await fc.assert(property, { seed: simSeed, numRuns: scaled(250) });
   });
 
+  it('is the window, where it slides, whatever threads die', { timeout }, async () => {
+    const plus = (a: number, b: number): number => a + b;
+    const minus = (a: number, b: number): number => a - b;
+    const span = fc.record({
+      length: fc.integer({ min: 1, max: 4 }),
+      slide: fc.constantFrom(1, 2),
+    });
+    const property = fc.asyncProperty(script, fc.nat(), span, async (given, seed, each) => {
+      const [lengthMs, slideMs] = [each.length * INTERVAL_MS, each.slide * INTERVAL_MS];
+      const slid: BuildState = (pairs, keep) => {
+        keep('sums', pairs.reduceByKeyAndWindow(plus, minus, lengthMs, slideMs));
+      };
+      const run = new StateRun(given, slid, { wrap: mortal(seed), partitions: 1 + (seed % 4) });
+      await run.run(0, given.length - 1);
+      const kept = new Set<string>();
+      for (let end = each.slide; end <= given.length; end += each.slide) {
+        const held = given.slice(Math.max(0, end - each.length), end).flat();
+        for (const [key] of held) kept.add(key);
+        const sums = [...kept].map((key) => [
+          key,
+          held.reduce((total, [of, n]) => (of === key ? total + n : total), 0),
+        ]);
+        expect(sorted(run.records('sums', end - 1)), `batch ${end - 1}`).toEqual(sorted(sums));
+      }
+    });
+    await fc.assert(property, { seed: simSeed, numRuns: scaled(150) });
+  });
+
   it(
     'is the same after a snapshot and a replay, in any number of partitions',
     { timeout },

@@ -170,6 +170,26 @@ export function results(words: DStream<string>, numbers: DStream<number>): void 
     true,
   );
   expectStream<[string, [number, boolean]]>()(left.window('2s').join(right.window('3s')), true);
+  expectStream<number>()(
+    numbers.reduceByWindow(plus, (a, b) => a - b, '2s', '1s'),
+    true,
+  );
+  const slid = left.reduceByKeyAndWindow(plus, (a, b) => a - b, '2s', '1s', {
+    filter: ([word, n]) => word.length > 0 && n > 0,
+    partitions: 3,
+  });
+  expectStream<[string, number]>()(slid.checkpoint('5s'), true);
+  left.reduceByKeyAndWindow(plus, plus, seconds(2), undefined, { id: 'x' }).print();
+  // @ts-expect-error the inverse gives another type
+  left.reduceByKeyAndWindow(plus, (a, b) => `${a - b}`, '2s');
+  // @ts-expect-error asynchronous
+  left.reduceByKeyAndWindow(plus, async (a, b) => a - b, '2s');
+  // @ts-expect-error only a window with an inverse function has a filter
+  left.reduceByKeyAndWindow(plus, '2s', '1s', { filter: () => true });
+  // @ts-expect-error strings are no pairs
+  words.reduceByKeyAndWindow(plus, plus, '2s');
+  // @ts-expect-error a duration
+  left.checkpoint();
   // @ts-expect-error no window
   words.window();
   // @ts-expect-error strings are no pairs
