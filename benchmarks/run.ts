@@ -14,6 +14,7 @@ import { emptyBatch } from './empty-batch.bench.ts';
 import { benchmarksOfFloors, floorsReport, isNeeded } from './floors.ts';
 import { runBenchmark } from './harness.ts';
 import type { BenchmarkResult, RunOptions } from './harness.ts';
+import { inverseWindow } from './inverse-window.bench.ts';
 import { keyedState } from './keyed-state.bench.ts';
 import { memory } from './memory.bench.ts';
 import { pipelineThroughput } from './pipeline-throughput.bench.ts';
@@ -39,6 +40,7 @@ const ALL: readonly Benchmark[] = [
   storageLevel,
   testStreams,
   keyedState,
+  inverseWindow,
 ];
 const RESULTS = fileURLToPath(new URL('results/', import.meta.url));
 const SMOKE_SECONDS = 1;

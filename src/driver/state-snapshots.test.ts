@@ -227,6 +227,11 @@ describe('a snapshot', () => {
     return snapshots.newest as StatePointer;
   }
 
+  it('leaves out what its pointer does not name', async () => {
+    const pointer = await written4();
+    expect(await contentAfter({ ...pointer, operators: [] })).toEqual(new Map());
+  });
+
   it('is refused wherever a bit of it has changed', async () => {
     const pointer = await written4();
     const path = `${STATE}/${pointer.name}`;

@@ -10,6 +10,7 @@ import { LOG_EDGE_BREAKS } from './breaks/log-edges.ts';
 import { LOG_BREAKS } from './breaks/log.ts';
 import { SIMULATED_DISK_BREAKS } from './breaks/simulated-disk.ts';
 import { TWO_COPIES_BREAKS } from './breaks/two-copies.ts';
+import { INVERSE_WINDOW_BREAKS } from './breaks/inverse-windows.ts';
 import { STATE_BREAKS } from './breaks/state.ts';
 import { STORAGE_LEVEL_BREAKS } from './breaks/storage-levels.ts';
 import { TESTING_BREAKS } from './breaks/testing.ts';
@@ -34,4 +35,5 @@ export const BREAKS: readonly Break[] = [
   ...ENGINE_SIMULATION_BREAKS,
   ...BENCH_BREAKS,
   ...STATE_BREAKS,
+  ...INVERSE_WINDOW_BREAKS,
 ];
