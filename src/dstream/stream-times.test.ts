@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { graphOf } from '../../test/support/inline-driver.ts';
+import type { Duration } from '../core/duration.ts';
 import type { DStream } from './dstream.ts';
 import type { PipelineContext } from './pipeline-context.ts';
 import { StreamTimes, WINDOW_BATCHES_MAX, reachMsOf } from './stream-times.ts';
@@ -55,13 +56,13 @@ describe('a window with an inverse function', () => {
 });
 
 describe('the interval of a checkpoint', () => {
-  const everySum = (interval: string): Build => {
+  const everySum = (interval: Duration): Build => {
     return (ssc) =>
       ofLengths(ssc)
         .window('4s', '2s')
         .mapToPair((n) => [n, 1])
         .updateStateByKey((ones) => ones.length, { id: 'sums' })
-        .checkpoint(interval as '1s')
+        .checkpoint(interval)
         .print();
   };
 

@@ -37,13 +37,13 @@ afterEach(() => site.close());
 async function finishBySeconds(): Promise<void> {
   const clock = new ManualClock(0);
   const run = await site.start({ clock, batchInterval: INTERVAL_MS, executors: EXECUTORS });
-  let isOver = false;
-  const over = run.context.awaitTermination().finally(() => (isOver = true));
-  for (let count = 1; !isOver; count += 1) {
+  const life = { isOver: false };
+  const over = run.context.awaitTermination().finally(() => (life.isOver = true));
+  for (let count = 1; !life.isOver; count += 1) {
     clock.advance(INTERVAL_MS);
     await run.until(`batch ${count}`, () => {
       const isDone = run.of('batch-completed').length >= count;
-      return isOver || (isDone && clock.pendingMs.includes(INTERVAL_MS)); // the next one's timer
+      return life.isOver || (isDone && clock.pendingMs.includes(INTERVAL_MS)); // the next one's timer
     });
   }
   await over;
