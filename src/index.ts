@@ -32,7 +32,14 @@ export type {
 } from './dstream/state-spec.ts';
 export type { InverseWindowOptions } from './dstream/window-operators.ts';
 export { StreamingContext } from './driver/stream-context.ts';
+export type { StreamingContextState } from './driver/stream-context.ts';
+export type {
+  OutputOperationInfo,
+  ReceiverInfo,
+  StreamingBatchInfo,
+  StreamingListener,
+} from './driver/streaming-listener.ts';
 export type { RunOptions } from './driver/run-options.ts';
 export type { EngineTotals } from './driver/engine.ts';
 export type { LogStats, ReceiverExecutorStats } from './workers/protocol.ts';
-export type { EngineEvent, EngineListener } from './core/events.ts';
+export type { EngineEvent, EngineListener, ReceivedInput } from './core/events.ts';

@@ -7,7 +7,11 @@ import type { LogLevel } from './talk.ts';
 export function eventLevel(event: EngineEvent): LogLevel {
   switch (event.type) {
     case 'batch-submitted':
+    case 'batch-started':
+    case 'output-operation-started':
+    case 'output-operation-completed':
     case 'batch-completed':
+    case 'receiver-stopped':
     case 'checkpoint-written':
     case 'state-snapshot-written':
       return 'debug';
@@ -52,6 +56,8 @@ export function eventText(event: EngineEvent): string {
         : `receiver ${receiver(event)} takes records at ${event.address}`;
     case 'receiver-ended':
       return `receiver ${receiver(event)}: its source has ended`;
+    case 'receiver-stopped':
+      return `receiver ${receiver(event)} has stopped`;
     case 'receiver-error':
       return `receiver ${receiver(event)}: ${event.message}${because(event.error)}`;
     case 'receiver-restarting':
@@ -59,15 +65,17 @@ export function eventText(event: EngineEvent): string {
     case 'executor-died':
       return `${event.executor} died: ${event.error}; it is replaced`;
     case 'batch-submitted':
-      return (
-        `batch ${event.batchTimeMs} submitted: ${counted(event.recordCount, 'record')} in ` +
-        counted(event.blockCount, 'block')
-      );
+    case 'batch-started':
     case 'batch-completed':
+      return batchText(event);
+    case 'output-operation-started':
+      return `batch ${event.batchTimeMs}: ${event.outputId} started`;
+    case 'output-operation-completed':
       return (
-        `batch ${event.batchTimeMs} completed: ${counted(event.recordCount, 'record')}, ` +
-        `scheduling delay ${rounded(event.schedulingDelayMs)} ms, ` +
-        `processing ${rounded(event.processingMs)} ms`
+        `batch ${event.batchTimeMs}: ${event.outputId} ` +
+        (event.failureReason === undefined
+          ? `completed in ${rounded(event.durationMs)} ms`
+          : `failed after ${rounded(event.durationMs)} ms: ${event.failureReason}`)
       );
     case 'task-failed':
       return `try ${event.attempt + 1} of a task of ${event.outputId} failed: ${event.error}`;
@@ -94,6 +102,29 @@ export function eventText(event: EngineEvent): string {
       return diskText(event);
     case 'warning':
       return event.message;
+    default:
+      return event satisfies never;
+  }
+}
+
+function batchText(event: Extract<EngineEvent, { readonly type: `batch-${string}` }>): string {
+  switch (event.type) {
+    case 'batch-submitted':
+      return (
+        `batch ${event.batchTimeMs} submitted: ${counted(event.recordCount, 'record')} in ` +
+        counted(event.blockCount, 'block')
+      );
+    case 'batch-started':
+      return (
+        `batch ${event.batchTimeMs} started: ` +
+        `scheduling delay ${rounded(event.schedulingDelayMs)} ms`
+      );
+    case 'batch-completed':
+      return (
+        `batch ${event.batchTimeMs} completed: ${counted(event.recordCount, 'record')}, ` +
+        `scheduling delay ${rounded(event.schedulingDelayMs)} ms, ` +
+        `processing ${rounded(event.processingMs)} ms`
+      );
     default:
       return event satisfies never;
   }

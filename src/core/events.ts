@@ -4,6 +4,24 @@
  * the engine goes on. Emitted on the driver, in order. @module */
 import type { BatchTimeMs, StreamId } from './ids.ts';
 
+/** One input's part of a batch. */
+export interface ReceivedInput {
+  readonly streamId: StreamId;
+  /** Records that receivers took; those of files and queues are counted by nobody. */
+  readonly recordCount: number;
+  readonly blockCount: number;
+  /** Of `textFileStream`. */
+  readonly fileCount: number;
+}
+
+/** One output operation of one batch. */
+interface OutputOperation {
+  readonly batchTimeMs: BatchTimeMs;
+  readonly outputId: string;
+  /** From 0, in the order of the pipeline. */
+  readonly outputIndex: number;
+}
+
 export type EngineEvent =
   | {
       readonly type: 'engine-started';
@@ -26,10 +44,18 @@ export type EngineEvent =
       readonly type: 'receiver-started';
       readonly streamId: StreamId;
       readonly receiverIndex: number;
+      /** The thread it runs in, as `executor-died` names it. */
+      readonly executor: string;
       /** Where it can be reached, if it listens. */
       readonly address?: string;
     }
   | { readonly type: 'receiver-ended'; readonly streamId: StreamId; readonly receiverIndex: number }
+  | {
+      /** It had started, and will not start again in this thread. */
+      readonly type: 'receiver-stopped';
+      readonly streamId: StreamId;
+      readonly receiverIndex: number;
+    }
   | {
       readonly type: 'receiver-error';
       readonly streamId: StreamId;
@@ -44,13 +70,34 @@ export type EngineEvent =
       readonly reason: string;
       readonly delayMs: number;
     }
-  | { readonly type: 'executor-died'; readonly executor: string; readonly error: string }
+  | {
+      readonly type: 'executor-died';
+      readonly executor: string;
+      /** `<stream>/<index>`: those that ran in it. */
+      readonly receivers: readonly string[];
+      readonly error: string;
+    }
   | {
       readonly type: 'batch-submitted';
       readonly batchTimeMs: BatchTimeMs;
       readonly recordCount: number;
       readonly blockCount: number;
+      /** What was received of each input, in the order of the pipeline. */
+      readonly inputs: readonly ReceivedInput[];
     }
+  | {
+      /** Its first output operation is about to start. */
+      readonly type: 'batch-started';
+      readonly batchTimeMs: BatchTimeMs;
+      readonly schedulingDelayMs: number;
+    }
+  | (OutputOperation & { readonly type: 'output-operation-started' })
+  | (OutputOperation & {
+      readonly type: 'output-operation-completed';
+      readonly durationMs: number;
+      /** Absent when it has succeeded. Else its batch runs again at the next start. */
+      readonly failureReason?: string;
+    })
   | {
       readonly type: 'batch-completed';
       readonly batchTimeMs: BatchTimeMs;
@@ -140,6 +187,8 @@ export type EngineListener = (event: EngineEvent) => void;
 
 export class EventBus {
   readonly #listeners = new Set<EngineListener>();
+  readonly #queue: EngineEvent[] = [];
+  #state: 'quiet' | 'emitting' | 'closed' = 'quiet';
 
   /** @returns a function that removes the listener. */
   subscribe(listener: EngineListener): () => void {
@@ -147,8 +196,26 @@ export class EventBus {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Calls every listener now. One that throws is removed, and the others hear of it. */
+  /** Calls every listener now. One that throws is removed, and the others hear of it. What a
+   * listener causes comes after what it heard: all listeners hear the same order. */
   emit(event: EngineEvent): void {
+    if (this.#state === 'closed') return;
+    this.#queue.push(event);
+    if (this.#state === 'emitting') return;
+    this.#state = 'emitting';
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      this.#tell(next);
+    }
+    if (this.#isEmitting()) this.#state = 'quiet';
+  }
+
+  /** The run is over: nobody hears anything any more. */
+  close(): void {
+    this.#state = 'closed';
+    this.#listeners.clear();
+  }
+
+  #tell(event: EngineEvent): void {
     for (const listener of this.#listeners) {
       try {
         listener(event);
@@ -160,5 +227,10 @@ export class EventBus {
         });
       }
     }
+  }
+
+  /** A listener may close the bus; a method keeps the compiler from knowing better. */
+  #isEmitting(): boolean {
+    return this.#state === 'emitting';
   }
 }

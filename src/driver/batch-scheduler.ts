@@ -11,7 +11,7 @@ import type { EventBus } from '../core/events.ts';
 import type { Graph } from '../dstream/graph.ts';
 import { BatchExecution } from './batch-execution.ts';
 import type { BatchExecutionServices } from './batch-execution.ts';
-import { shareRecordCount } from './batch-shares.ts';
+import { BatchReport, tellSubmitted } from './batch-report.ts';
 import type { OutputRunner } from './output-runner.ts';
 import type { TrackedBatch } from './tracker-state.ts';
 
@@ -42,22 +42,17 @@ export class BatchScheduler {
     return this.#waiting.length + (this.#state === 'running' ? 1 : 0);
   }
 
+  /** True in a function of `foreachBatch`, and in what it waits for, until it returns. */
+  get isInOutput(): boolean {
+    return this.#options.outputs.calls.isInside;
+  }
+
   /** Adds a batch; batches are given in the order of their times. One that is done runs for its
    * state only. */
   submit(batch: TrackedBatch): void {
-    if (!batch.isDone) this.#tellSubmitted(batch);
+    if (!batch.isDone) tellSubmitted(batch.share, this.#options.events);
     this.#waiting.push(batch);
     if (this.#state === 'idle') void this.#run();
-  }
-
-  #tellSubmitted(batch: TrackedBatch): void {
-    const { inputs, batchTimeMs } = batch.share;
-    const blockCount = inputs.reduce(
-      (n, each) => n + (each.kind === 'blocks' ? each.blocks.length : 0),
-      0,
-    );
-    const recordCount = shareRecordCount(inputs);
-    this.#options.events.emit({ type: 'batch-submitted', batchTimeMs, recordCount, blockCount });
   }
 
   /** Resolves when no batch waits or runs, or when the scheduler has failed. */
@@ -102,18 +97,17 @@ export class BatchScheduler {
   }
 
   async #runBatch(batch: TrackedBatch): Promise<void> {
-    const { graph, clock, events, outputs, execution } = this.#options;
+    const { graph, outputs, execution } = this.#options;
     const { times } = execution.history;
-    const { batchTimeMs, inputs } = batch.share;
+    const { batchTimeMs } = batch.share;
     if (batch.isDone) return this.#replay(batch);
-    const startedMs = clock.monotonicMs();
-    const schedulingDelayMs = Math.max(0, clock.wallMs() - batchTimeMs);
+    const report = new BatchReport(batch.share, this.#options);
     const running = new BatchExecution(batch.share, execution);
     reached('R5.before');
     try {
       for (const { id } of graph.outputs) {
         if (batch.finishedOutputs.has(id) || !times.isDue(id, batchTimeMs)) continue;
-        await outputs.run(id, running);
+        await report.output(id, () => outputs.run(id, running));
         batch.finishedOutputs.add(id);
       }
       await running.runStates();
@@ -123,14 +117,6 @@ export class BatchScheduler {
     reached('R5.after');
     batch.isDone = true;
     this.#options.onCompleted(batch);
-    const recordCount = shareRecordCount(inputs);
-    const processingMs = clock.monotonicMs() - startedMs;
-    events.emit({
-      type: 'batch-completed',
-      batchTimeMs,
-      recordCount,
-      schedulingDelayMs,
-      processingMs,
-    });
+    report.completed();
   }
 }

@@ -34,6 +34,7 @@ import { recoverState } from './state-parts.ts';
 /** A run that is ready to be started, or stopped without having been. */
 export interface PreparedRun {
   readonly engine: Engine;
+  readonly graph: Graph;
   readonly events: EventBus;
   readonly options: ResolvedOptions;
   readonly home: Home | undefined;
@@ -51,6 +52,7 @@ export async function prepareRun(
   const {
     clock = systemClock,
     signal: _signal,
+    allowOtherContexts: _allowOtherContexts,
     batches,
     printLine,
     onEvent,
@@ -101,7 +103,7 @@ export async function prepareRun(
       ...(batches === undefined ? {} : { batchesMax: batches }),
       ...(crash === undefined ? {} : { crash }),
     });
-    return { engine, events, options: resolved, home, clock, startedMs };
+    return { engine, graph, events, options: resolved, home, clock, startedMs };
   } catch (error) {
     try {
       await home?.driverLog.close();

@@ -332,7 +332,12 @@ function buildPool({ input, arena }: Base, spillDirectory: string): TaskExecutor
   return input.spawnTasks(arena, data, {
     threads: options.executors,
     onError: (error) =>
-      events.emit({ type: 'executor-died', executor: 'task executor', error: error.message }),
+      events.emit({
+        type: 'executor-died',
+        executor: 'task executor',
+        receivers: [],
+        error: error.message,
+      }),
   });
 }
 

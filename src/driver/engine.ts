@@ -81,6 +81,11 @@ export class Engine {
     };
   }
 
+  /** True in a function of `foreachBatch`, which must not wait for the end of the run. */
+  get isInOutput(): boolean {
+    return this.#parts.scheduler.isInOutput;
+  }
+
   noteDriverShortage(shortage: Shortage | undefined): void {
     this.#parts.space.ofDriverLog(shortage);
   }

@@ -16,6 +16,7 @@ import type { Codec } from '../serde/codec.ts';
 import { createSink } from '../sinks/sink-factory.ts';
 import { formatText } from '../sinks/text-format.ts';
 import type { BatchExecution } from './batch-execution.ts';
+import { OutputCalls } from './output-calls.ts';
 
 export interface OutputRunnerOptions {
   readonly graph: Graph;
@@ -32,6 +33,8 @@ export interface OutputRunnerOptions {
 }
 
 export class OutputRunner {
+  /** Of functions of `foreachBatch`. */
+  readonly calls: OutputCalls = new OutputCalls();
   readonly #options: OutputRunnerOptions;
   /** Set while a function of `foreachBatch` is under way. */
   #abandon: (() => void) | undefined;
@@ -46,6 +49,7 @@ export class OutputRunner {
   giveUp(): void {
     this.#isGivenUp = true;
     this.#abandon?.();
+    this.calls.close();
   }
 
   /** Resolves when the output's effect is durable, as far as its sink can say. */
@@ -84,7 +88,7 @@ export class OutputRunner {
     const reads: Promise<void>[] = [];
     const whileOpen = <R>(read: () => Promise<R>): Promise<R> => {
       if (isOpen) {
-        const reading = read();
+        const reading = this.calls.outside(read);
         const ignore = (): void => {};
         reads.push(reading.then(ignore, ignore));
         return reading;
@@ -99,7 +103,7 @@ export class OutputRunner {
     };
     const run = node.fn as (batch: Batch<unknown>, info: BatchInfo) => unknown;
     try {
-      await this.#untilGivenUp(run(batch, { batchTime: batchTimeMs }));
+      await this.#untilGivenUp(this.calls.run(() => run(batch, { batchTime: batchTimeMs })));
     } catch (cause) {
       if (cause instanceof MillraceError && cause.code !== 'CONTEXT_STATE') throw cause;
       throw outputFailure(node.id, batchTimeMs, cause);

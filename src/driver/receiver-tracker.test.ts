@@ -202,6 +202,7 @@ describe('when a thread dies', () => {
     expect(events).toContainEqual({
       type: 'executor-died',
       executor: 'receiver executor 0',
+      receivers: ['lines/0'],
       error: 'exited with code 1',
     });
     expect(executors).toHaveLength(1);

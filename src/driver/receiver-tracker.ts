@@ -21,7 +21,6 @@ import type {
   AddOutcome,
   AnnouncementBatch,
   DriverCallbacks,
-  ReceiverEvent,
   ReceiverExecutorData,
   ReceiverExecutorStats,
   ReceiverLife,
@@ -30,6 +29,7 @@ import { callbackObject } from '../workers/rpc.ts';
 import type { BlockMemory } from './block-memory.ts';
 import type { BlockTracker } from './block-tracker.ts';
 import type { ReceiverExecutorHandle, SpawnReceiverExecutor } from './executor-threads.ts';
+import { ReceiverReports } from './receiver-reports.ts';
 import type { SourceIdClaims } from './source-id-claims.ts';
 import type { SpaceWatch } from './space-watch.ts';
 import type { BlockArena } from '../blocks/block-arena.ts';
@@ -97,9 +97,7 @@ export class ReceiverTracker {
   readonly #options: ReceiverTrackerOptions;
   readonly #executors = new Map<number, Executor>();
   readonly #lives = new Map<string, ReceiverLife>();
-  readonly #ended = new Set<string>();
-  /** Receivers that have run in this process. */
-  readonly #started = new Set<string>();
+  readonly #reports: ReceiverReports;
   readonly #respawns = new Map<number, number>();
   readonly #timers = new Set<Timer>();
   #state: 'created' | 'open' | 'running' | 'stopped' = 'created';
@@ -108,6 +106,7 @@ export class ReceiverTracker {
 
   constructor(options: ReceiverTrackerOptions) {
     this.#options = options;
+    this.#reports = new ReceiverReports(options.events);
   }
 
   /** Starts the threads, compares their graphs with the driver's, opens their logs. Nothing is
@@ -148,6 +147,7 @@ export class ReceiverTracker {
         }
       }),
     );
+    this.#reports.allStopped();
     for (const outcome of closed) if (outcome.status === 'rejected') throw outcome.reason;
   }
 
@@ -161,6 +161,7 @@ export class ReceiverTracker {
         await handle.terminate();
       }),
     );
+    this.#reports.allStopped();
   }
 
   /** Waits for a last call; its failure follows from what ends the engine, and changes nothing. */
@@ -191,7 +192,7 @@ export class ReceiverTracker {
   /** True when every receiver has said that its source has ended. */
   get hasEnded(): boolean {
     const places = this.#options.executors.flat();
-    return places.every((place) => this.#ended.has(placeKey(place)));
+    return places.every((place) => this.#reports.hasEnded(place));
   }
 
   get executorCount(): number {
@@ -270,8 +271,7 @@ export class ReceiverTracker {
     };
     this.#nextIncarnation += 1;
     this.#lives.set(placeKey(life), life);
-    // A source that ended may have more to send after what was lost with the old life.
-    this.#ended.delete(placeKey(life));
+    this.#reports.begins(life);
     return life;
   }
 
@@ -282,7 +282,10 @@ export class ReceiverTracker {
       claim: (life, key, digest) => claims.claim(life, key, digest),
       releaseClaim: async (life, key) => claims.settle(life.streamId, key),
       renewLife: (life) => this.#renew(executor, life),
-      receiverEvent: async (life, event) => this.#onEvent(life, event),
+      receiverEvent: async (life, event) => {
+        this.#reports.tell(life, nameOf(executor), event);
+        if (event.kind === 'error') this.#endIfHopeless(life, event.error);
+      },
       logPoisoned: (error) => this.#onPoisoned(executor, fromWireError(error)),
       logShortage: async (shortage) => {
         if (this.#executors.get(executor.index) === executor)
@@ -324,12 +327,11 @@ export class ReceiverTracker {
 
   /** A thread is gone. Its announced blocks stay; what it held besides is given back. */
   async #onExit(executor: Executor, cause: Error): Promise<void> {
-    const { events, clock } = this.#options;
+    const { clock } = this.#options;
     // Before the first start, and while stopping, whoever waits for the thread is told.
     if (this.#state === 'created' || this.#state === 'open') executor.lostBy = cause;
     if (this.#state !== 'running' || executor.isRetired) return;
-    const name = `receiver executor ${executor.index}`;
-    events.emit({ type: 'executor-died', executor: name, error: withCause(cause) });
+    this.#reports.executorDied(nameOf(executor), executor.places, withCause(cause));
     await this.#bury(executor);
     const livedMs = clock.monotonicMs() - executor.spawnedMs;
     const tries = livedMs >= RESPAWN_RESET_MS ? 0 : (this.#respawns.get(executor.index) ?? 0);
@@ -422,39 +424,15 @@ export class ReceiverTracker {
   /** A wrong setting is told at once, not hidden behind retries; after a good start the same error
    * may pass, as a port that its last owner still holds. */
   #endIfHopeless(life: ReceiverLife, thrown: WireError | undefined): void {
-    if (thrown === undefined || this.#started.has(placeKey(life))) return;
+    if (thrown === undefined || this.#reports.hasStarted(life)) return;
     const error = fromWireError(thrown);
     if (!(error instanceof MillraceError) || !HOPELESS_AT_START.has(error.code)) return;
     this.#options.onFatal(error);
   }
+}
 
-  #onEvent(life: ReceiverLife, event: ReceiverEvent): void {
-    const { events } = this.#options;
-    const { streamId, receiverIndex } = life;
-    switch (event.kind) {
-      case 'started': {
-        const address = event.address === undefined ? {} : { address: event.address };
-        this.#started.add(placeKey(life));
-        return events.emit({ type: 'receiver-started', streamId, receiverIndex, ...address });
-      }
-      case 'ended':
-        this.#ended.add(placeKey(life));
-        return events.emit({ type: 'receiver-ended', streamId, receiverIndex });
-      case 'error': {
-        const { message } = event;
-        const error = event.error === undefined ? {} : { error: event.error.message };
-        events.emit({ type: 'receiver-error', streamId, receiverIndex, message, ...error });
-        return this.#endIfHopeless(life, event.error);
-      }
-      case 'restarting': {
-        const { reason, delayMs } = event;
-        const where = { streamId, receiverIndex };
-        return events.emit({ type: 'receiver-restarting', ...where, reason, delayMs });
-      }
-      case 'stopped':
-        return;
-    }
-  }
+function nameOf({ index }: Executor): string {
+  return `receiver executor ${index}`;
 }
 
 /** The thread's own words, where it had any. */

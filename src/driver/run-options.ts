@@ -9,6 +9,8 @@ import type { Disk } from '../wal/disk.ts';
 export type RunOptions = Partial<Omit<PipelineOptions, 'name' | 'checkpointDir'>> & {
   /** Aborting it stops the run gracefully. */
   readonly signal?: AbortSignal;
+  /** It may be started while another context of this process is active. @defaultValue false */
+  readonly allowOtherContexts?: boolean;
   /** Stop gracefully after so many batches. */
   readonly batches?: number;
   /** Where `print()` writes its lines. @defaultValue standard output */

@@ -339,6 +339,13 @@ describe('tables', () => {
   });
 });
 
+/** Methods of listeners, the types that they get, and the parts of those. */
+function listenerNames(): string[] {
+  const source = readFileSync(join(ROOT, 'src/driver/streaming-listener.ts'), 'utf8');
+  const names = source.matchAll(/^(?:export interface | {2}readonly | {2}(?=on))(\w+)/gm);
+  return [...names].map(([, name = '']) => name);
+}
+
 describe('the migration table', () => {
   const page = new Document('docs/migration.md');
   const rows = page.tables('Spark').map(([spark = '', ours = '', difference]) => {
@@ -376,7 +383,8 @@ describe('the migration table', () => {
       'onStart',
       'onStop',
       'onEvent',
-      'StreamingContext.getOrCreate',
+      ...Object.getOwnPropertyNames(StreamingContext).map((name) => `StreamingContext.${name}`),
+      ...listenerNames(),
       ...Object.keys({ definePipeline, ...kit }),
       ...tables,
     ]);

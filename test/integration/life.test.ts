@@ -40,7 +40,7 @@ describe('states', () => {
   it('start() twice is refused, and the run goes on', async () => {
     numbersPipeline(`keep('all', numbers);`);
     const run = await site.start();
-    const refused = { code: 'CONTEXT_STATE', message: expect.stringContaining('running') };
+    const refused = { code: 'CONTEXT_STATE', message: expect.stringContaining('active') };
     expect(await failureOf(run.context.start())).toMatchObject(refused);
     const before = run.of('batch-completed').length;
     await run.until('more batches', () => run.of('batch-completed').length > before + 1);

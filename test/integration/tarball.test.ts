@@ -6,6 +6,7 @@
  * @module */
 import { execFile } from 'node:child_process';
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -23,6 +24,12 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const TSC = join(ROOT, 'node_modules/typescript/bin/tsc');
+/** What users may have, beside the project's own version. The oldest one also checks the package's
+ * declarations themselves, which takes it most of its time. */
+const OLDER_VERSIONS = ['5.0.4', '5.9.3', '6.0.3'];
+const OLDEST = '5.0.4';
+/** Files of test/types/ that every version must take, each `@ts-expect-error` included. */
+const TYPE_TESTS = ['dstream.types.ts', 'testing.types.ts', 'context.types.ts'];
 const RECORD_COUNT = 500;
 const HAS_COMMAND = existsSync(join(ROOT, 'src/cli/main.ts'));
 
@@ -95,13 +102,31 @@ beforeAll(async () => {
   }
   await run('npm', 'pack', ROOT, '--ignore-scripts', '--silent');
   const tarball = readdirSync(project).find((name) => name.endsWith('.tgz')) ?? 'no tarball';
-  await run('npm', 'install', `./${tarball}`, '--prefer-offline', '--no-audit', '--no-fund');
+  const versions = OLDER_VERSIONS.map(
+    (version) => `typescript-${version}@npm:typescript@${version}`,
+  );
+  const quietly = ['--prefer-offline', '--no-audit', '--no-fund'];
+  await run('npm', 'install', `./${tarball}`, ...versions, ...quietly);
 });
 
 afterAll(() => rmSync(project, { recursive: true, force: true }));
 
 it('type-checks in a strict project that checks libraries too', async () => {
   await expect(run(process.execPath, TSC, '-p', '.')).resolves.toBe('');
+});
+
+it.each(OLDER_VERSIONS)('has the same types for TypeScript %s', async (version) => {
+  const folder = join(project, 'types');
+  for (const name of TYPE_TESTS) cpSync(join(ROOT, 'test/types', name), join(folder, name));
+  const { compilerOptions } = JSON.parse(PROJECT['tsconfig.json'] ?? '') as {
+    readonly compilerOptions: object;
+  };
+  const skipLibCheck = version !== OLDEST;
+  const given = { ...compilerOptions, target: 'es2022', skipLibCheck };
+  const settings = { compilerOptions: given, include: ['*.ts'] };
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(settings));
+  const compiler = join(project, `node_modules/typescript-${version}/bin/tsc`);
+  await expect(run(process.execPath, compiler, '-p', 'types')).resolves.toBe('');
 });
 
 it('refuses in its types what would not run', async () => {

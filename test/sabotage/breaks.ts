@@ -6,6 +6,7 @@ import { ENGINE_BREAKS } from './breaks/engine.ts';
 import { FAULTS_BREAKS } from './breaks/faults.ts';
 import { FULL_DISK_BREAKS } from './breaks/full-disks.ts';
 import { HARMED_LOGS_BREAKS } from './breaks/harmed-logs.ts';
+import { LIFE_CYCLE_BREAKS } from './breaks/life-cycle.ts';
 import { LOG_EDGE_BREAKS } from './breaks/log-edges.ts';
 import { LOG_BREAKS } from './breaks/log.ts';
 import { SIMULATED_DISK_BREAKS } from './breaks/simulated-disk.ts';
@@ -36,4 +37,5 @@ export const BREAKS: readonly Break[] = [
   ...BENCH_BREAKS,
   ...STATE_BREAKS,
   ...INVERSE_WINDOW_BREAKS,
+  ...LIFE_CYCLE_BREAKS,
 ];

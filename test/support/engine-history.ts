@@ -15,6 +15,7 @@ import { SimScheduler } from '../../src/testing/sim-scheduler.ts';
 import type { SimThread } from '../../src/testing/sim-scheduler.ts';
 import { SimDatabase } from '../../src/testing/sim-sink.ts';
 import type { AnnouncementBatch } from '../../src/workers/protocol.ts';
+import { EventOrder } from './event-order.ts';
 import { drawPlan, isDropped, pipelineOf, wordOf } from './engine-plan.ts';
 import type { HistoryPlan, RunPlan } from './engine-plan.ts';
 import { Source, World } from './engine-sources.ts';
@@ -62,6 +63,8 @@ export class EngineHistory {
   #epochMs = EPOCH_MS;
   #runCount = 0;
   #engine: SimEngine | undefined;
+  /** Of the present run's events. */
+  #order = new EventOrder();
   /** A thread that dies before ends the start, as it should. */
   #isOpen = false;
   /** Threads that died as the engine stopped, so that it took no notice. */
@@ -129,6 +132,7 @@ export class EngineHistory {
   #newEngine(run: RunPlan): SimEngine {
     this.#runCount += 1;
     this.#epochMs += run.clockJumpMs;
+    this.#order = new EventOrder();
     const engine = new SimEngine(`process ${this.#runCount}`, this.#machine, {
       ...run,
       definition: pipelineOf(this.plan, run, this.world.sources),
@@ -189,10 +193,14 @@ export class EngineHistory {
   /** One step, and what must be true after each. */
   async #step(engine: SimEngine, steps: number): Promise<void> {
     const isMoving = await this.scheduler.step();
-    const [problem] = this.world.problems;
-    if (problem !== undefined) throw new Error(problem);
+    this.#throwProblem();
     if (!isMoving) throw new Error('nothing can happen any more, and the run has not ended');
     if (steps > STEPS_MAX) throw new Error(`the run is ${engine.state} after ${steps} steps`);
+  }
+
+  #throwProblem(): void {
+    const [problem] = this.world.problems;
+    if (problem !== undefined) throw new Error(problem);
   }
 
   #maybeKillExecutor({ executors }: SimEngine, share: number): void {
@@ -226,6 +234,8 @@ export class EngineHistory {
   }
 
   #checkEnd(engine: SimEngine, run: RunPlan, failure: Error | undefined): void {
+    this.#order.ended(failure === undefined);
+    this.#throwProblem();
     if (failure === undefined) {
       this.#promiseTaken();
       const { usedExtents } = engine;
@@ -282,6 +292,7 @@ export class EngineHistory {
 
   #onEvent(event: EngineEvent): void {
     this.#count(event.type);
+    this.world.problems.push(...this.#order.hear(event));
     if (event.type === 'executor-died') this.#untoldDeaths -= 1;
     if (event.type === 'engine-recovered') {
       this.#count('adopted', event.adopted);

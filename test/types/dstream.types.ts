@@ -97,7 +97,7 @@ export function results(words: DStream<string>, numbers: DStream<number>): void 
 
   const mixed = words.map((w): string | number => (w === '' ? 1 : w));
   expectStream<number>()(
-    mixed.filter((x) => typeof x === 'number'),
+    mixed.filter((x): x is number => typeof x === 'number'),
     true,
   );
 
