@@ -9,7 +9,7 @@ function gate() {
   return { opened, open };
 }
 
-it('a function is inside until it returns, through its awaits; others meanwhile are not', async () => {
+it('a function is inside until it returns, through its awaits; others are not', async () => {
   const calls = new OutputCalls();
   const [wait, seen] = [gate(), [] as boolean[]];
   const running = calls.run(async () => {
@@ -35,7 +35,7 @@ it('what a function leaves behind is not inside any more', async () => {
   calls.close();
 });
 
-it('what the engine does for a function is not inside, and the function is, afterwards', async () => {
+it('what the engine does for a function is not inside, as the function is', async () => {
   const calls = new OutputCalls();
   const seen: boolean[] = [];
   await calls.run(async () => {

@@ -1,5 +1,5 @@
-/** Knows whether the code that asks is a function of `foreachBatch` that is still under way: it must
- * not wait for the end of the run, because the end waits for it.
+/** Knows whether the code that asks is a function of `foreachBatch` that is still under way: it
+ * must not wait for the end of the run, because the end waits for it.
  *
  * Follows the function through its awaits, timers and events by AsyncLocalStorage, which costs
  * promises of this thread a little; so nothing is followed before the first such function runs.
@@ -28,8 +28,8 @@ export class OutputCalls {
     }
   }
 
-  /** Calls `fn` for a function that is followed, as the engine's own work: what it leads to, such as
-   * events and those who hear them, is not the function's. */
+  /** Calls `fn` for a function that is followed, as the engine's own work: what it leads to, such
+   * as events and those who hear them, is not the function's. */
   outside<R>(fn: () => R): R {
     return this.#storage.run(undefined, fn);
   }

@@ -165,7 +165,7 @@ export class StreamingContext {
     if (timeoutMs <= TIMEOUT_MS_MAX) return this.#endsWithin(termination, timeoutMs);
     throw new MillraceError(
       'OPTIONS_INVALID',
-      `awaitTermination(): timeout must be at most ${TIMEOUT_MS_MAX} ms (24 days), not ${timeoutMs}`,
+      `awaitTermination(): timeout must be at most ${TIMEOUT_MS_MAX} ms, not ${timeoutMs} ms`,
     );
   }
 

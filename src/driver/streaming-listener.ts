@@ -16,7 +16,7 @@ export interface OutputOperationInfo {
   readonly startTimeMs: number;
   /** Absent while it runs. */
   readonly endTimeMs?: number;
-  /** Absent when it has succeeded. Else the run ends, and its batch runs again at the next start. */
+  /** Absent when it has succeeded. Else the run ends; its batch runs again at the next start. */
   readonly failureReason?: string;
 }
 
@@ -60,12 +60,12 @@ export interface ReceiverInfo {
 }
 
 /** An object that hears what happens in a run. Every method is optional. They are called on the
- * driver, one after the other, in the order of events, and none is left out; the engine goes on when
- * a method returns and does not wait for a promise. So do little in them, and gather what takes
- * long to send. One that throws, or whose promise rejects, is told in a warning once, and goes on to
- * be called. `stop()` may be called in them.
+ * driver, one after the other, in the order of events, and none is left out; the engine goes on
+ * when a method returns and does not wait for a promise. So do little in them, and gather what
+ * takes long to send. One that throws, or whose promise rejects, is told in a warning once, and
+ * goes on to be called. `stop()` may be called in them.
  *
- * Of a batch: submitted, started, then its output operations in order, then completed; each once. */
+ * Of a batch: submitted, started, its output operations in order, completed; each once. */
 export interface StreamingListener {
   /** Receivers take records. */
   onStreamingStarted?(started: { readonly timeMs: number }): void;

@@ -1,6 +1,6 @@
 /** Turns events into calls of `StreamingListener`s. Keeps what a call tells beyond its event: each
- * unfinished batch, each receiver; so its memory is bounded by those, and a listener that comes late
- * is told the whole. Nothing is queued: a call is made when its event is emitted, and what an
+ * unfinished batch, each receiver; so its memory is bounded by those, and a listener that comes
+ * late is told the whole. Nothing is queued: a call is made when its event is emitted, and what an
  * asynchronous listener holds is its own.
  * @module */
 import type { Clock } from '../core/clock.ts';

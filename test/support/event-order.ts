@@ -1,6 +1,6 @@
-/** The order of one run's events, as it has to be: each batch is submitted, started and completed once,
- * and in between each of its output operations starts and ends once, in the order of the pipeline; a
- * receiver starts, then stops or restarts; after the end there is nothing. @module */
+/** The order of one run's events, as it has to be: each batch is submitted, started and completed
+ * once, and in between each of its output operations starts and ends once, in the order of the
+ * pipeline; a receiver starts, then stops or restarts; after the end there is nothing. @module */
 import type { EngineEvent } from '../../src/core/events.ts';
 
 interface BatchProgress {
