@@ -14,6 +14,7 @@ export function eventLevel(event: EngineEvent): LogLevel {
     case 'receiver-stopped':
     case 'checkpoint-written':
     case 'state-snapshot-written':
+    case 'rate-changed':
       return 'debug';
     case 'engine-recovered':
       // Something was left behind that a reader of the log may look for.
@@ -79,6 +80,8 @@ export function eventText(event: EngineEvent): string {
       );
     case 'task-failed':
       return `try ${event.attempt + 1} of a task of ${event.outputId} failed: ${event.error}`;
+    case 'rate-changed':
+      return `input ${event.streamId} may send ${rounded(event.recordsPerSecond)} records a second`;
     case 'checkpoint-written':
       return `checkpoint ${event.seq} written (${event.bytes} bytes)`;
     case 'state-snapshot-written':

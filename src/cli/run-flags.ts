@@ -47,6 +47,16 @@ const FLAG_TEXTS: Partial<Record<keyof PipelineOptions, FlagText>> = {
     value: '<level>',
     summary: 'where blocks wait: a full memory holds sources back (memory), or the log has them',
   },
+  maxRate: { value: '<n>', summary: 'records that each receiver takes in a second' },
+  backpressure: {
+    value: '',
+    summary: 'let receivers take no more than the batches get done',
+  },
+  concurrentBatches: { value: '<n>', summary: 'batches that may run at the same time' },
+  catchUp: {
+    value: '<how>',
+    summary: 'batch times missed in downtime: one batch for all of them, or one each',
+  },
   checkpointInterval: { value: '<duration>', summary: 'shortest time between two checkpoints' },
   maxTaskFailures: { value: '<n>', summary: 'tries of a task before its batch fails' },
   gracefulStopTimeout: { value: '<duration>', summary: 'how long a graceful stop may take' },

@@ -113,6 +113,13 @@ export type EngineEvent =
       readonly attempt: number;
       readonly error: string;
     }
+  | {
+      /** Backpressure has a new rate for an input. */
+      readonly type: 'rate-changed';
+      readonly streamId: StreamId;
+      /** Of all its receivers together. */
+      readonly recordsPerSecond: number;
+    }
   | { readonly type: 'checkpoint-written'; readonly seq: number; readonly bytes: number }
   | {
       /** The disk is full. Resumes by itself. */

@@ -9,6 +9,8 @@ import { toError } from './errors.ts';
 export interface OptionKind<T> {
   readonly schema: v.GenericSchema<unknown, T>;
   readonly expected: string;
+  /** On the command line it takes no value: to give it is to say yes. */
+  readonly isSwitch?: true;
   /** What is allowed, in short, for tables and help; absent where words are needed. */
   readonly range?: string;
   /** A value as users write it. @defaultValue `String` */
@@ -51,7 +53,6 @@ export function integer({ min, max }: Range): OptionKind<number> {
   };
 }
 
-/** Records per second. */
 export function oneOf<const T extends string>(values: readonly T[]): OptionKind<T> {
   const range = values.join(', ');
   return { schema: v.picklist(values), expected: `one of ${range}`, range };
@@ -66,7 +67,11 @@ export function textOrFalse(expected: string): OptionKind<string | false> {
   return { schema: v.union([v.pipe(v.string(), v.nonEmpty()), v.literal(false)]), expected };
 }
 
-export const yesOrNo: OptionKind<boolean> = { schema: v.boolean(), expected: 'true or false' };
+export const yesOrNo: OptionKind<boolean> = {
+  schema: v.boolean(),
+  expected: 'true or false',
+  isSwitch: true,
+};
 
 /** Numbers and text that `parse` understands. */
 function parsed(parse: (given: number | string) => number): v.GenericSchema<unknown, number> {

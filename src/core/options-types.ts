@@ -1,5 +1,6 @@
 /** The options of a pipeline as its author writes them. Checked and completed in options.ts.
  * @module */
+import type { BackpressureOptions } from './backpressure-option.ts';
 import type { Duration } from './duration.ts';
 import type { StorageLevel } from './storage-level.ts';
 
@@ -32,6 +33,20 @@ export interface PipelineOptions {
   /** Where blocks wait until their batch has run; an input's own level wins.
    * @defaultValue `memory-and-disk`; `memory` for `generatorStream` */
   readonly storageLevel?: StorageLevel;
+  /** Records that each receiver takes in a second, 1 to 1,000,000,000; a receiver that was idle may
+   * take what comes in 200 ms at once. @defaultValue no limit */
+  readonly maxRate?: number;
+  /** Lets receivers take no more than the pipeline gets done: a rate for each input, found from the
+   * batches that are done. `true`: with the defaults of BackpressureOptions.
+   * @defaultValue false: only a full memory or disk holds sources back */
+  readonly backpressure?: boolean | BackpressureOptions;
+  /** Batches that may run at the same time, 1 to 16; each output still gets them in their order.
+   * More than 1 only without windows and state. @defaultValue 1 */
+  readonly concurrentBatches?: number;
+  /** Batch times that were missed while the process was down: left out, so that one batch has all
+   * that came meanwhile, or made up, each with a batch of its own.
+   * @defaultValue `coalesce` */
+  readonly catchUp?: 'coalesce' | 'replay';
   /** Shortest time between two checkpoints. @defaultValue the batch interval */
   readonly checkpointInterval?: Duration;
   /** How long the records of a batch stay in the log at least, so that a later version of the

@@ -37,6 +37,10 @@ describe('resolveOptions', () => {
       storageLevel: undefined,
       memoryBytes: 512 * MIB,
       checkpointIntervalMs: 1000,
+      maxRate: undefined,
+      backpressure: false,
+      concurrentBatches: 1,
+      catchUp: 'coalesce',
       rememberMs: 0,
       maxTaskFailures: 4,
       gracefulStopTimeoutMs: 60_000,
@@ -75,6 +79,16 @@ describe('resolveOptions', () => {
       durability: 'sync',
       checkpointDir: './.millrace/wordcount',
     });
+  });
+
+  it('completes the settings of backpressure with the defaults of Spark', () => {
+    const defaults = { proportional: 1, integral: 0.2, derived: 0, minRate: 100 };
+    expect(resolve({ module: { backpressure: true } }).backpressure).toEqual(defaults);
+    const some = { module: { backpressure: { integral: 0, initialRate: 5 } } };
+    expect(resolve(some).backpressure).toEqual({ ...defaults, integral: 0, initialRate: 5 });
+    for (const backpressure of [{ minRate: 0 }, { proportional: -1 }, { rate: 1 } as object]) {
+      expect(() => resolve({ module: { backpressure } })).toThrow('backpressure is');
+    }
   });
 
   it('lets a log go on elsewhere only where there is an elsewhere', () => {

@@ -6,6 +6,8 @@
 import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';
 import { safeParse } from 'valibot';
+import { backpressure } from './backpressure-option.ts';
+import type { Backpressure } from './backpressure-option.ts';
 import { formatBytes } from './bytes.ts';
 import { MillraceError } from './errors.ts';
 import {
@@ -51,6 +53,11 @@ export interface ResolvedOptions {
   readonly memoryBytes: number;
   /** `undefined`: each input's own default. */
   readonly storageLevel: StorageLevel | undefined;
+  /** Records per second of each receiver. `undefined`: no limit. */
+  readonly maxRate: number | undefined;
+  readonly backpressure: Backpressure | false;
+  readonly concurrentBatches: number;
+  readonly catchUp: 'coalesce' | 'replay';
   readonly checkpointIntervalMs: number;
   /** How long batches are kept at least, after all before them are done. */
   readonly rememberMs: number;
@@ -83,6 +90,10 @@ export const CONFIG_RULES: Readonly<Record<keyof ResolvedOptions, ConfigRule>> =
   durability: 'ignored',
   memoryBytes: 'ignored',
   storageLevel: 'ignored',
+  maxRate: 'ignored',
+  backpressure: 'ignored',
+  concurrentBatches: 'ignored',
+  catchUp: 'ignored',
   checkpointIntervalMs: 'ignored',
   rememberMs: 'ignored',
   maxTaskFailures: 'ignored',
@@ -109,7 +120,7 @@ export interface OptionSources {
 interface Field {
   readonly option: keyof PipelineOptions;
   readonly flag?: string;
-  readonly kind: OptionKind<string | number | boolean>;
+  readonly kind: OptionKind<string | number | boolean | object>;
   /** In words, where the default depends on other things. */
   readonly defaultText?: string;
 }
@@ -180,6 +191,28 @@ const FIELDS: Readonly<Record<keyof ResolvedOptions, Field>> = {
     kind: oneOf(STORAGE_LEVELS),
     defaultText: 'memory-and-disk; memory for generatorStream',
   },
+  maxRate: {
+    option: 'maxRate',
+    flag: '--max-rate',
+    kind: integer({ min: 1, max: 1_000_000_000 }),
+    defaultText: 'no limit',
+  },
+  backpressure: {
+    option: 'backpressure',
+    flag: '--backpressure',
+    kind: backpressure,
+    defaultText: 'off',
+  },
+  concurrentBatches: {
+    option: 'concurrentBatches',
+    flag: '--concurrent-batches',
+    kind: integer({ min: 1, max: 16 }),
+  },
+  catchUp: {
+    option: 'catchUp',
+    flag: '--catch-up',
+    kind: oneOf(['coalesce', 'replay']),
+  },
   checkpointIntervalMs: {
     option: 'checkpointInterval',
     flag: '--checkpoint-interval',
@@ -234,6 +267,9 @@ const BUILT_IN_DEFAULTS: Partial<PipelineOptions> = {
   allowNetworkFileSystem: false,
   durability: 'sync',
   memory: 512 * MIB,
+  backpressure: false,
+  concurrentBatches: 1,
+  catchUp: 'coalesce',
   remember: 0,
   maxTaskFailures: 4,
   gracefulStopTimeout: 60_000,
@@ -297,7 +333,7 @@ export function describeFlags(): readonly FlagDescription[] {
     return {
       option,
       flag,
-      isSwitch: kind === yesOrNo,
+      isSwitch: kind.isSwitch === true,
       ...(range === undefined ? {} : { range }),
       ...(defaultText === undefined ? {} : { defaultText }),
     };
@@ -306,7 +342,7 @@ export function describeFlags(): readonly FlagDescription[] {
 
 function shownDefault({ option, kind }: Field): string | undefined {
   const value = BUILT_IN_DEFAULTS[option];
-  if (value === undefined) return undefined;
+  if (value === undefined || typeof value === 'object') return undefined;
   return typeof value === 'number' ? (kind.shown ?? String)(value) : String(value);
 }
 

@@ -37,12 +37,17 @@ export class BatchExecution {
   /** Windows that have been moved, or are being moved, by operator. */
   readonly #slides = new Map<string, Promise<void>>();
 
-  /** One at a time; `close` ends it. */
+  /** `close` ends it. */
   constructor(share: BatchShare, services: BatchExecutionServices) {
     this.share = share;
     this.#services = services;
     this.#states = new StateStages(services);
-    services.history.begin(share);
+    services.history.run(share);
+  }
+
+  /** Runs what `outputId` needs, as far as it takes no effect. */
+  async prepare(outputId: string): Promise<void> {
+    await this.#runShuffles(this.#services.history.planOf(outputId));
   }
 
   /** Runs what `outputId` needs, then `action` on each partition of its result.

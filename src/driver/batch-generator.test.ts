@@ -11,6 +11,7 @@ import type { Lsn, WallMs } from '../core/ids.ts';
 import type { BuildPipeline } from '../dstream/pipeline.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import { BatchGenerator, UNFINISHED_BATCHES_MAX } from './batch-generator.ts';
+import type { BatchGeneratorOptions } from './batch-generator.ts';
 import { StreamTimes } from '../dstream/stream-times.ts';
 import { BatchHistory } from './batch-history.ts';
 import { BatchScheduler } from './batch-scheduler.ts';
@@ -54,7 +55,7 @@ beforeEach(() => {
   setUp((ssc) => ssc.socketTextStream('h', 1, { id: LINES }).foreachBatch(() => output));
 });
 
-function setUp(build: BuildPipeline): void {
+function setUp(build: BuildPipeline, more: Partial<BatchGeneratorOptions> = {}): void {
   const graph = graphOf(build);
   const events = new EventBus();
   events.subscribe((event) => {
@@ -115,6 +116,7 @@ function setUp(build: BuildPipeline): void {
     codeHash: 'c',
     onAllocated: () => (allocations += 1),
     onFailed,
+    ...more,
   });
 }
 
@@ -361,4 +363,105 @@ it('an allocation that cannot be logged is told once, and ends the ticks', async
   expect(batches()).toEqual([]);
   expect(allocations).toBe(0);
   expect(clock.pendingMs).toEqual([]);
+});
+
+describe('after downtime', () => {
+  /** The last batch was that of 7,000; it is 10,250 now. */
+  function restart(catchUp: 'coalesce' | 'replay', build?: BuildPipeline): void {
+    const lines: BuildPipeline = (ssc) =>
+      ssc.socketTextStream('h', 1, { id: LINES }).foreachBatch(() => output);
+    setUp(build ?? lines, { catchUp });
+    tracker.state.lastAllocatedMs = 7_000;
+  }
+
+  it('one batch has all that an earlier process has left, and what came since', async () => {
+    restart('coalesce');
+    await receive();
+    await generator.makeUp();
+    await receive();
+    generator.start();
+    await advance(750);
+    expect(batches()).toEqual([[11_000, 2]]);
+  });
+
+  it('each missed time has a batch, and what was left is in the first', async () => {
+    restart('replay');
+    await receive();
+    await generator.makeUp();
+    expect(batches()).toEqual([[8_000, 1]]);
+    await receive(); // by a receiver of this process
+    generator.start();
+    expect(clock.pendingMs).toEqual([63]); // and not at the next full second
+    await advance(63);
+    expect(batches()).toEqual([
+      [8_000, 1],
+      [9_000, 0],
+      [10_000, 0],
+    ]);
+    expect(clock.pendingMs).toEqual([687]);
+    await advance(687);
+    expect(batches().at(-1)).toEqual([11_000, 1]);
+  });
+
+  it('a first start has missed nothing', async () => {
+    restart('replay');
+    tracker.state.lastAllocatedMs = 0;
+    await generator.makeUp();
+    generator.start();
+    await advance(750);
+    expect(batches()).toEqual([[11_000, 0]]);
+  });
+
+  it('each missed time has the next element of a queue', async () => {
+    restart('replay', (ssc) => ssc.queueStream([['a'], ['b'], ['c'], ['d']]).print());
+    await generator.makeUp();
+    generator.start();
+    await advance(63);
+    const indexes = [...tracker.state.batches.values()].map(({ share }) => {
+      const [input] = share.inputs;
+      return input?.kind === 'queue' ? input.queueIndex : undefined;
+    });
+    expect(indexes).toEqual([0, 1, 2]);
+  });
+
+  it('makes up no more than there is room for, and goes on when there is', async () => {
+    let release = (): void => {};
+    output = new Promise((resolve) => (release = resolve));
+    restart('replay');
+    tracker.state.lastAllocatedMs = 1_000_000 - 30_000;
+    clock.offsetMs = 1_000_000 - 10_250;
+    await generator.makeUp();
+    generator.start();
+    for (let step = 0; step < 10; step += 1) await advance(63);
+    // The engine submits the first one, which nobody does here.
+    expect(batches()).toHaveLength(1 + UNFINISHED_BATCHES_MAX);
+    release();
+    await settle();
+    await advance(63);
+    await advance(63);
+    expect(batches().at(-1)?.[0]).toBe(1_000_000);
+    expect(batches()).toHaveLength(30);
+  });
+
+  it('a backlog or a clock that is set forward later on is not made up', async () => {
+    restart('replay');
+    await generator.makeUp();
+    generator.start();
+    await advance(63);
+    clock.offsetMs = 60_000;
+    await advance(687);
+    expect(batches().map(([time]) => time)).toEqual([8_000, 9_000, 10_000, 71_000]);
+  });
+
+  it('a stop puts what is queued into a batch, however many are missing', async () => {
+    restart('replay');
+    await generator.makeUp();
+    await receive();
+    await generator.stop(true);
+    expect(batches()).toEqual([
+      [8_000, 0],
+      [9_000, 1],
+    ]);
+    expect(queued(tracker.state)).toEqual([]);
+  });
 });

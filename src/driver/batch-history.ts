@@ -48,6 +48,7 @@ export interface BatchHistoryOptions {
 export class BatchHistory {
   readonly #options: BatchHistoryOptions;
   readonly #batches = new Map<BatchTimeMs, KnownBatch>();
+  readonly #running = new Set<BatchTimeMs>();
   /** The blocks of all of them, by key. */
   readonly #blocks = new Map<string, BlockInfo>();
   readonly #keeper: PieceKeeper;
@@ -119,7 +120,13 @@ export class BatchHistory {
     return plan;
   }
 
-  /** A batch that is about to run. */
+  /** A batch begins to run; `end` ends it. */
+  run(share: BatchShare): void {
+    this.#running.add(share.batchTimeMs);
+    this.begin(share);
+  }
+
+  /** A batch that is about to be read. */
   begin(share: BatchShare): KnownBatch {
     const batch = new KnownBatch(share, this.#options);
     this.#batches.set(share.batchTimeMs, batch);
@@ -145,10 +152,13 @@ export class BatchHistory {
     return this.#keeper.keep(written);
   }
 
-  /** The batch has run, or failed: frees what no later one needs. No task of it may be running. */
+  /** The batch has run, or failed: frees what no later one needs. No task of it may be running.
+   * What belongs to batches that run at the same time stays. */
   end(batchTimeMs: BatchTimeMs): void {
     const toKeep: [batch: KnownBatch, shuffleId: string, written: WrittenShuffle][] = [];
+    this.#running.delete(batchTimeMs);
     for (const [timeMs, batch] of this.#batches) {
+      if (this.#running.has(timeMs)) continue;
       for (const [shuffleId, written] of batch.finished) {
         if (this.#isNeeded(shuffleId, { timeMs, afterMs: batchTimeMs })) {
           if (written.whole === undefined) toKeep.push([batch, shuffleId, written]);

@@ -21,6 +21,8 @@ export interface ShareLimits {
   /** About how long one input's part of the allocation's record may be; what does not fit waits for
    * the next batch. */
   readonly shareBytesMax: number;
+  /** The time of this batch has passed: what was received and what is in a directory came later. */
+  readonly isMadeUp?: boolean;
   /** Notices files that change after they were taken. */
   readonly growth?: FileGrowth;
 }
@@ -43,11 +45,12 @@ export async function collectShares(
 async function fileShare(
   node: GraphNode,
   state: TrackerState,
-  { shareBytesMax, growth }: ShareLimits,
+  { shareBytesMax, growth, isMadeUp = false }: ShareLimits,
 ): Promise<InputShare | undefined> {
   const options = inputOptions(node);
   if (options.source !== 'text-files') return undefined;
   const streamId = node.id as StreamId;
+  if (isMadeUp) return { kind: 'files', streamId, files: [], forgotten: [] };
   const candidates = await listCandidates(options.directory);
   const seen = state.seenFiles.get(streamId) ?? new Set<string>();
   growth?.check(candidates, seen);
@@ -71,7 +74,7 @@ function memoryShare(node: GraphNode, state: TrackerState, limits: ShareLimits):
     const queueIndex = next < options.batchCount ? next : null;
     return { kind: 'queue', streamId, queueIndex, slices: limits.executors };
   }
-  const queue = state.queues.get(streamId) ?? [];
+  const queue = limits.isMadeUp === true ? [] : (state.queues.get(streamId) ?? []);
   // Keys have done their work when a block is registered; a share does not repeat them.
   const blocks = takeWithin(queue, limits.shareBytesMax, blockBytes).map((block) => ({
     ...block,

@@ -35,6 +35,8 @@ import type { SpawnReceiverExecutor } from './executor-threads.ts';
 import { SPILL_PREFIX } from './home-directory.ts';
 import type { Home } from './home-directory.ts';
 import { OutputRunner } from './output-runner.ts';
+import { checkConcurrency, buildRates } from './flow-parts.ts';
+import type { RateController } from './rate-controller.ts';
 import { ReceiverTracker } from './receiver-tracker.ts';
 import type { ReceiverPlace, ReceiverTrackerOptions } from './receiver-tracker.ts';
 import { RememberedBlocks } from './remembered-blocks.ts';
@@ -112,6 +114,8 @@ interface Base {
   readonly times: StreamTimes;
   readonly state: KeyedState;
   readonly snapshots: StateSnapshots | undefined;
+  /** Absent without backpressure. */
+  readonly rates: RateController | undefined;
   /** Receivers by executor. */
   readonly places: readonly ReceiverPlace[][];
 }
@@ -154,7 +158,9 @@ export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts 
     onWritten: () => checkpointer?.request(),
     onFailed: hooks.onFailed,
   });
-  const own = { space, times, places, state, snapshots };
+  checkConcurrency(graph, options, times);
+  const rates = buildRates(input, (streamId, rate) => receivers.setRate(streamId, rate));
+  const own = { space, times, places, state, snapshots, rates };
   const base: Base = { input, hooks, arena, memory, tracker, ...own };
   const receivers: ReceiverTracker = buildReceivers(base, claims, witness);
   const spillDirectory = join(scratchOf(input), `${SPILL_PREFIX}${newId()}`);
@@ -168,6 +174,7 @@ export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts 
     scheduler,
     times,
     executors: options.executors,
+    catchUp: options.catchUp,
     // The record of an allocation must fit into a segment, whatever the inputs are.
     shareBytesMax: Math.floor(options.driverSegmentBytes / 2 / graph.inputs.length),
     codeHash: input.module.codeHash,
@@ -204,7 +211,7 @@ function scratchOf({ home }: { readonly home?: Home | undefined }): string {
 }
 
 function buildReceivers(base: Base, claims: SourceIdClaims, witness: SharedArrayBuffer) {
-  const { input, arena, memory, tracker, space, places: executors, hooks } = base;
+  const { input, arena, memory, tracker, space, rates, places: executors, hooks } = base;
   const { options, graph, home } = input;
   checkRoom(executors.flat().length, arena, options);
   return new ReceiverTracker({
@@ -219,6 +226,8 @@ function buildReceivers(base: Base, claims: SourceIdClaims, witness: SharedArray
       blockIntervalMs: options.blockIntervalMs,
       blockBytesMax: options.blockBytesMax,
       durability: options.durability,
+      ...(options.maxRate === undefined ? {} : { maxRate: options.maxRate }),
+      ...(rates === undefined ? {} : { rates: rates.rates }),
       ...logOf(base, executorIndex),
       driverDurableLsn: witness,
       ...(input.crash?.receivers === undefined ? {} : { crash: input.crash.receivers }),
@@ -342,9 +351,9 @@ function buildPool({ input, arena }: Base, spillDirectory: string): TaskExecutor
 }
 
 function buildScheduler(base: Base, pool: TaskExecutors, spillDirectory: string): BatchScheduler {
-  const { input, arena, memory, hooks, times, tracker, state } = base;
+  const { input, arena, memory, hooks, times, tracker, state, rates } = base;
   const { graph, clock, events, options, home } = input;
-  const { maxTaskFailures, executors: threads } = options;
+  const { maxTaskFailures, executors: threads, concurrentBatches } = options;
   const tasks = new TaskScheduler({ pool, events, maxTaskFailures, threads });
   return new BatchScheduler({
     graph,
@@ -375,7 +384,11 @@ function buildScheduler(base: Base, pool: TaskExecutors, spillDirectory: string)
         shareAt: (batchTimeMs) => tracker.state.batches.get(batchTimeMs)?.share,
       }),
     },
-    onCompleted: hooks.onCompleted,
+    concurrentBatches,
+    onCompleted: (batch, speed) => {
+      rates?.completed(batch.share, speed);
+      hooks.onCompleted(batch);
+    },
     onFailed: hooks.onFailed,
   });
 }

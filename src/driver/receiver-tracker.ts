@@ -218,6 +218,15 @@ export class ReceiverTracker {
     }
   }
 
+  /** Publishes the rate of each receiver of an input. Executors that start later are told in their
+   * data. */
+  setRate(streamId: StreamId, recordsPerSecond: number): void {
+    for (const { handle, places } of this.#executors.values()) {
+      if (!places.some((place) => place.streamId === streamId)) continue;
+      unlessDied(handle.api.setRate(streamId, recordsPerSecond)).catch(this.#options.onFatal);
+    }
+  }
+
   stats(): Promise<readonly ReceiverExecutorStats[]> {
     return Promise.all([...this.#executors.values()].map(({ handle }) => handle.api.stats()));
   }

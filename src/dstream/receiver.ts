@@ -24,6 +24,14 @@ export type ClaimOutcome =
   | { readonly kind: 'known'; readonly recordCount: number } // it is durable already: acknowledge
   | { readonly kind: 'conflict' }; // the key came before with another content
 
+/** What the rate of a receiver (`maxRate`, backpressure) lets in. */
+export interface RateAllowance {
+  /** Records that may be stored now without a debt; `Infinity` where there is no rate. */
+  readonly records: number;
+  /** When `records` is 0: in how many milliseconds there is one more. */
+  readonly waitMs: number;
+}
+
 /** What the engine gives to a receiver. */
 export interface ReceiverHost<T> {
   readonly receiverIndex: number;
@@ -35,6 +43,7 @@ export interface ReceiverHost<T> {
   storeAll(records: readonly T[], options: StoreOptions): Promise<void>;
   claim(key: string, digest: string): Promise<ClaimOutcome>;
   isFull(): boolean;
+  allowance(): RateAllowance;
   restart(reason: string, error?: unknown, delayMs?: number): void;
   reportError(message: string, error?: unknown): void;
   end(): void;
@@ -98,7 +107,14 @@ export abstract class Receiver<T> {
     this.#host.tellAddress(address);
   }
 
-  /** True while the engine takes no more records: shed load or wait. */
+  /** What the rate lets in now. `store` keeps to it by itself; a source that can choose how much it
+   * asks for, and when, does better to ask for this much. */
+  protected get allowance(): RateAllowance {
+    return this.#host.allowance();
+  }
+
+  /** True while the engine takes no more records, for want of room or of rate: shed load or
+   * wait. */
   protected get isFull(): boolean {
     return this.#host.isFull();
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { FakeReceiverHost } from '../../test/support/fake-receiver-host.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { MillraceError } from '../core/errors.ts';
-import type { SourcePositions } from '../dstream/receiver.ts';
+import type { RateAllowance, SourcePositions } from '../dstream/receiver.ts';
 import { lineAt, makeLines } from './generator-lines.ts';
 import { GeneratorReceiver } from './generator-receiver.ts';
 import type { GeneratorReceiverOptions } from './generator-receiver.ts';
@@ -13,9 +13,11 @@ interface Setting {
   readonly count?: number;
   readonly lastPosition?: SourcePositions;
   readonly isHeld?: boolean;
+  readonly allowance?: RateAllowance;
 }
 
-function start({ options, index = 0, count = 1, lastPosition = {}, isHeld = false }: Setting) {
+function start(setting: Setting) {
+  const { options, index = 0, count = 1, lastPosition = {}, isHeld = false } = setting;
   const receiver = new GeneratorReceiver(options);
   const host = new FakeReceiverHost<string>(receiver, {
     receiverIndex: index,
@@ -23,6 +25,7 @@ function start({ options, index = 0, count = 1, lastPosition = {}, isHeld = fals
     lastPosition,
   });
   if (isHeld) host.hold();
+  if (setting.allowance !== undefined) host.allowanceNow = setting.allowance;
   receiver.onStart();
   return { receiver, host };
 }
@@ -168,5 +171,23 @@ describe('pacing', () => {
     clock.advance(10_000);
     await host.until(() => recordsOf(host).length === 21);
     await receiver.onStop();
+  });
+
+  it('asks for what the rate allows, and waits for the next token', async () => {
+    const clock = new ManualClock();
+    const allowance = { records: 0, waitMs: 700 };
+    const { receiver, host } = start({ options: { clock, total: 5_000 }, allowance });
+    await turns();
+    expect(host.calls).toEqual([]);
+    expect(clock.pendingMs).toEqual([700]);
+    host.allowanceNow = { records: 30, waitMs: 0 };
+    clock.advance(700);
+    await host.until(() => host.calls.length >= 2);
+    host.allowanceNow = { records: 0, waitMs: 300 };
+    await turns();
+    expect(new Set(host.calls.map(({ records }) => records.length))).toEqual(new Set([30]));
+    expect(clock.pendingMs).toEqual([300]);
+    await receiver.onStop();
+    expect(clock.pendingMs).toEqual([]);
   });
 });

@@ -10,7 +10,8 @@
  *
  * Calls of `store` are not awaited one by one; at most `callsMax` are outstanding, which bounds
  * what the engine has to queue and is the backpressure. Pacing is by deadlines from the start of
- * this life: no drift, and what a stall delayed is made up for, as a real source would. @module */
+ * this life: no drift, and what a stall delayed is made up for, as a real source would. Under a
+ * rate of the engine it asks for what the rate allows, and waits for the next token. @module */
 import { present } from '../core/assert.ts';
 import { systemClock } from '../core/clock.ts';
 import type { Clock, Timer } from '../core/clock.ts';
@@ -89,7 +90,12 @@ export class GeneratorReceiver extends Receiver<string> {
         await this.#pause(Math.max(STEP_MS, (position + 1 - due) / perMs));
         continue;
       }
-      const chunk = chunks.from(position, Math.min(due, end));
+      const { records, waitMs } = this.allowance;
+      if (waitMs > 0) {
+        await this.#pause(waitMs);
+        continue;
+      }
+      const chunk = chunks.from(position, Math.min(due, end, position + records));
       position += chunk.length;
       this.#send(chunk, { [partition]: position });
       await nextTurn(); // other work of this thread (log writes, other receivers) gets its turn

@@ -11,7 +11,7 @@ import { MillraceError } from '../core/errors.ts';
 import type { ErrorCode } from '../core/errors.ts';
 
 /** Seconds after which a refused client should try again. */
-const RETRY_AFTER_SECONDS = 1;
+export const RETRY_AFTER_SECONDS: number = 1;
 /** How much of a refused body is read and thrown away before the connection is cut. */
 const LINGER_BYTES_MAX = 16 * 1024 * 1024;
 const LINGER_MS_MAX = 2_000;

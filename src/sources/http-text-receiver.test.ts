@@ -212,6 +212,16 @@ describe('refusals', () => {
     expect((await post(url, 'a')).status).toBe(200);
   });
 
+  it('says with 429 when the rate lets something in again', async () => {
+    const { host, url } = await start();
+    host.isFullNow = true;
+    host.allowanceNow = { records: 0, waitMs: 12_001 };
+    const answer = await post(url, 'a');
+    expect(answer).toMatchObject({ status: 429, body: { error: 'busy' } });
+    expect(answer.headers.get('retry-after')).toBe('13');
+    expect(host.calls).toEqual([]);
+  });
+
   it.each([
     'BLOCK_REFUSED',
     'RECEIVER_STOPPED',

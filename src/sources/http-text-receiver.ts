@@ -22,7 +22,14 @@ import type { StoreOptions } from '../dstream/receiver.ts';
 import { BodyBudget, checkAnnounced, PeerGone, readBody } from './http-body.ts';
 import { bodyFormat, parseBody } from './http-records.ts';
 import type { BodyFormat } from './http-records.ts';
-import { HttpRefusal, refusalOf, retryLater, sendRefusal, sendReply } from './http-reply.ts';
+import {
+  HttpRefusal,
+  refusalOf,
+  RETRY_AFTER_SECONDS,
+  retryLater,
+  sendRefusal,
+  sendReply,
+} from './http-reply.ts';
 import { resolveHttpTextOptions } from './http-text-options.ts';
 import type { HttpTextReceiverOptions, ResolvedHttpTextOptions } from './http-text-options.ts';
 
@@ -164,7 +171,7 @@ export class HttpTextReceiver extends Receiver<string> {
     const { request, response } = exchange;
     this.#checkTarget(request);
     if (this.#state.kind !== 'running') throw stopping();
-    if (this.isFull) throw retryLater(429, 'busy', 'the pipeline takes no more records now; wait');
+    this.#checkRoom();
     const key = idempotencyKey(request);
     const format = requestFormat(request);
     const limits = { maxBodyBytes: this.#options.maxBodyBytes, budget: this.#budget };
@@ -175,6 +182,7 @@ export class HttpTextReceiver extends Receiver<string> {
     }
     const body = await readBody(request, limits);
     try {
+      this.#checkRoom(); // other requests may have taken it while this one came in
       return await this.#storeBody(body, format, key);
     } finally {
       this.#budget.giveBack(body.byteLength);
@@ -214,6 +222,16 @@ export class HttpTextReceiver extends Receiver<string> {
    * await. */
   #checkNotStopped(): void {
     if (this.#state.kind === 'stopped') throw stopping();
+  }
+
+  /** @throws {HttpRefusal} 429, with the time until the rate lets something in, if that is why. */
+  #checkRoom(): void {
+    if (!this.isFull) return;
+    const seconds = Math.max(RETRY_AFTER_SECONDS, Math.ceil(this.allowance.waitMs / 1_000));
+    throw new HttpRefusal(429, 'busy', {
+      message: 'the pipeline takes no more records now; wait',
+      headers: { 'retry-after': String(seconds) },
+    });
   }
 
   #checkTarget(request: IncomingMessage): void {

@@ -46,6 +46,7 @@ const API: readonly (keyof ReceiverExecutorApi)[] = [
   'startReceiver',
   'stopReceivers',
   'hold',
+  'setRate',
   'truncateLog',
   'stats',
   'close',

@@ -10,6 +10,7 @@ import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import { BlockGenerator, STALLED_CALLS_MAX } from './block-generator.ts';
 import type { BlockGeneratorOptions } from './block-generator.ts';
 import { BlockPusher, IN_FLIGHT_BYTES_MAX } from './block-pusher.ts';
+import { RateGate } from './rate-gate.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -43,6 +44,7 @@ function setUp(more: Partial<BlockGeneratorOptions> & { log?: HandSlotLog } = {}
     life: lifeOf(),
     writer: new BlockWriter(arena, msgpackCodec, 1),
     pusher,
+    rate: new RateGate({ clock }),
     arena,
     clock,
     blockIntervalMs: INTERVAL_MS,
@@ -477,4 +479,96 @@ it('when the log is poisoned, nothing is acknowledged and the life ends once', a
   ]);
   expect(broken).toHaveLength(1);
   expect(desk.batches).toEqual([]);
+});
+
+describe('with a rate', () => {
+  function setUpRate(maxRate: number): RateGate {
+    setUp();
+    const rate = new RateGate({ clock, maxRate });
+    generator = new BlockGenerator({
+      life: lifeOf(),
+      writer: new BlockWriter(arena, msgpackCodec, 1),
+      pusher,
+      rate,
+      arena,
+      clock,
+      blockIntervalMs: INTERVAL_MS,
+      blockBytesMax: 32 * KIB,
+      onBroken: (cause) => broken.push(cause),
+    });
+    return rate;
+  }
+
+  it('gives a promise for a record without a token, until there is one', async () => {
+    setUpRate(10); // two at once, then one each 100 ms
+    const taken: string[] = [];
+    put('a');
+    put('b');
+    expect(generator.isFull).toBe(true);
+    for (const record of ['c', 'd']) {
+      void generator.storeOne(record)?.then(() => taken.push(record));
+    }
+    expect(clock.pendingMs).toEqual([100, INTERVAL_MS]); // one wait, and the block's own timer
+    clock.advance(99);
+    await settle();
+    expect(taken).toEqual([]);
+    clock.advance(1);
+    await settle();
+    expect(taken).toEqual(['c']);
+    clock.advance(100);
+    await settle();
+    expect(taken).toEqual(['c', 'd']);
+    await nextInterval();
+    expect(desk.records(arena).flat()).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  it('takes a call as a whole, and lets the next one wait for its debt', async () => {
+    setUpRate(100); // 20 at once: 101 are missing after this call
+    const large = generator.storeAll(Array(120).fill('x'), {});
+    void generator.storeOne('y')?.catch(() => undefined);
+    clock.advance(1_009);
+    await large;
+    await settle();
+    expect(generator.isFull).toBe(true);
+    clock.advance(1);
+    await settle();
+    clock.advance(INTERVAL_MS);
+    await settle();
+    expect(desk.records(arena).map((records) => records.length)).toEqual([120, 1]);
+  });
+
+  it('spends nothing on records that cannot be stored', async () => {
+    const rate = setUpRate(10);
+    expect(() => generator.storeOne('\ud800')).toThrow('lone surrogate');
+    await expect(generator.storeAll(['\ud800'], {})).rejects.toThrow('lone surrogate');
+    expect(rate.allowance.records).toBe(2);
+  });
+
+  it('keeps the order of calls that wait, when the rate rises', async () => {
+    const rate = setUpRate(1);
+    put('0');
+    for (const record of ['1', '2', '3']) void generator.storeAll([record], {});
+    rate.setRate(0.5);
+    await settle();
+    expect(generator.isFull).toBe(true);
+    clock.advance(6_000);
+    await settle();
+    expect(desk.records(arena).flat()[0]).toBe('0');
+    for (let turn = 0; turn < 10; turn += 1) {
+      clock.advance(2_000);
+      await settle();
+    }
+    expect(desk.records(arena).flat()).toEqual(['0', '1', '2', '3']);
+  });
+
+  it('refuses what waits for a token when it stops, and leaves no timer', async () => {
+    setUpRate(1);
+    put('a');
+    const waiting = Promise.resolve(generator.storeOne('b'));
+    const refused = expect(waiting).rejects.toThrow('stopping');
+    await generator.stop();
+    await refused;
+    expect(clock.pendingMs).toEqual([]);
+    expect(desk.records(arena)).toEqual([['a']]);
+  });
 });

@@ -1,10 +1,11 @@
 /** Cuts the records of one life of one receiver into blocks: by time, by size, by atomic call.
  *
  * A block is cut `blockIntervalMs` after its first record, or when it is full. While the arena or
- * the log has no room, calls wait in order in a bounded queue and nothing is taken; `storeOne`
- * gives a promise only then. The records of one `storeAll` never split over two blocks.
+ * the log has no room, or the rate has no token, calls wait in order in a bounded queue and nothing
+ * is taken; `storeOne` gives a promise only then. The records of one `storeAll` never split over
+ * two blocks; they go in as a whole when there is a token, and later calls wait for the rest.
  *
- *   taking ──no room──► stalled ──room──► taking … ──stop()──► stopped (last block cut)
+ *   taking ──no room, no token──► stalled ──► taking … ──stop()──► stopped (last block cut)
  *
  * Mirrors Spark's BlockGenerator without its defects: a failed push rejects its callers and ends
  * this life, nothing is buffered without bound, and what was added before `stop` is pushed.
@@ -18,9 +19,10 @@ import { MillraceError, toError } from '../core/errors.ts';
 import type { StoreOptions } from '../dstream/receiver.ts';
 import type { BlockPusher } from './block-pusher.ts';
 import type { AddOutcome, ReceiverLife } from './protocol.ts';
+import type { RateGate } from './rate-gate.ts';
 
-/** Calls that may wait while there is no room. A receiver that never awaits gets an error past
- * it. */
+/** Calls that may wait while there is no room or no token. A receiver that never awaits gets an
+ * error past it. */
 export const STALLED_CALLS_MAX: number = 16_384;
 /** How long to wait for a release before looking again, should a wake-up be lost. */
 const ROOM_RECHECK_MS = 200;
@@ -38,6 +40,7 @@ export interface BlockGeneratorOptions {
   readonly life: ReceiverLife;
   readonly writer: BlockWriter;
   readonly pusher: BlockPusher;
+  readonly rate: RateGate;
   readonly arena: BlockArena;
   readonly clock: Clock;
   readonly blockIntervalMs: number;
@@ -65,16 +68,17 @@ export class BlockGenerator {
     this.#lastPosition = new Map(Object.entries(options.life.lastPosition));
   }
 
-  /** True while calls wait for room. */
+  /** True while a call would wait. */
   get isFull(): boolean {
-    return this.#state === 'stalled' || this.#options.pusher.isFull;
+    return this.#state === 'stalled' || !this.#isOpen();
   }
 
-  /** Puts one record into the current block. @returns a promise only when there is no room. */
+  /** Puts one record into the current block. @returns a promise only when there is no room or no
+   * token. */
   storeOne(record: unknown): void | Promise<void> {
     this.#assertTaking();
-    if (this.#state === 'taking' && !this.#options.pusher.isFull) {
-      const { writer } = this.#options;
+    if (this.#state === 'taking' && this.#isOpen()) {
+      const { writer, rate } = this.#options;
       let outcome = writer.append(record);
       if (outcome === 'cut') {
         this.#cut();
@@ -82,6 +86,7 @@ export class BlockGenerator {
       }
       if (outcome === 'taken') {
         this.#isBuffered = true;
+        rate.spend(1);
         this.#afterTaken();
         return undefined;
       }
@@ -101,6 +106,7 @@ export class BlockGenerator {
     if (this.#state === 'stopped') return;
     this.#state = 'stopped';
     this.#timer?.cancel();
+    this.#options.rate.wake();
     const stopped = new MillraceError('RECEIVER_STOPPED', 'the receiver is stopping');
     for (const call of this.#stalled.splice(0)) call.reject(stopped);
     if (this.#broken === undefined) this.#cut();
@@ -135,8 +141,8 @@ export class BlockGenerator {
 
   /** @returns false when there is no room now; then nothing was taken. */
   #take(call: Call): boolean {
-    const { writer, pusher } = this.#options;
-    if (pusher.isFull) return false;
+    const { writer, rate } = this.#options;
+    if (!this.#isOpen()) return false;
     try {
       const trailerBytes = trailerBytesOf(call.options, this.#lastPosition);
       let outcome = writer.appendAll(call.records, trailerBytes);
@@ -149,6 +155,7 @@ export class BlockGenerator {
       call.reject(toError(error));
       return true;
     }
+    rate.spend(call.records.length);
     this.#record(call);
     this.#afterTaken();
     return true;
@@ -222,6 +229,7 @@ export class BlockGenerator {
     if (this.#broken !== undefined) return;
     this.#broken = cause;
     this.#timer?.cancel();
+    this.#options.rate.wake();
     // Records that were taken after the failed block go with it: none of them was acknowledged.
     for (const call of [...this.#calls.splice(0), ...this.#stalled.splice(0)]) call.reject(cause);
     this.#options.writer.close();
@@ -229,9 +237,13 @@ export class BlockGenerator {
   }
 
   async #waitForRoom(): Promise<void> {
-    const { arena, pusher } = this.#options;
+    const { arena, pusher, rate } = this.#options;
     this.#state = 'stalled';
     while (this.#isStalled() && this.#stalled.length > 0) {
+      if (!pusher.isFull && !rate.isOpen) {
+        await rate.wait();
+        continue;
+      }
       if (this.#takeStalled()) continue;
       // Read after the attempt: the writer may have given back an extent of its own in it, and
       // must not be woken by that. A release that fell between is found by the recheck.
@@ -239,6 +251,11 @@ export class BlockGenerator {
       await (pusher.isFull ? pusher.waitForRoom() : arena.waitForRoom(seen, ROOM_RECHECK_MS));
     }
     if (this.#isStalled()) this.#state = 'taking';
+  }
+
+  #isOpen(): boolean {
+    const { pusher, rate } = this.#options;
+    return !pusher.isFull && rate.isOpen;
   }
 
   /** The state changes between awaits; a method keeps the compiler from remembering it. */

@@ -24,6 +24,7 @@ const api: ReceiverExecutorApi = {
   startReceiver: (life) => executor.startReceiver(life),
   stopReceivers: () => executor.stopReceivers(),
   hold: (isHeld) => executor.hold(isHeld),
+  setRate: (streamId, recordsPerSecond) => executor.setRate(streamId, recordsPerSecond),
   truncateLog: (lsn) => executor.truncateLog(lsn),
   stats: () => executor.stats(),
   close: () => executor.close(),

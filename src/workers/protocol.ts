@@ -60,6 +60,10 @@ export interface ReceiverExecutorData {
   readonly blockIntervalMs: number;
   readonly blockBytesMax: number;
   readonly durability: DurabilityLevel;
+  /** Records per second of each receiver; absent: no limit. */
+  readonly maxRate?: number;
+  /** What `setRate` would have said before this thread was there. */
+  readonly rates?: ReadonlyMap<StreamId, number>;
   /** Absent with the log off. */
   readonly log?: ReceiverLogSpec;
   /** One 64-bit integer: the driver log's durable LSN. The driver writes, executors read
@@ -140,6 +144,9 @@ export interface ReceiverExecutorApi {
   stopReceivers(): Promise<{ readonly lastAnnouncementSeq: number }>;
   /** While held, receivers take nothing; what is on its way goes on. */
   hold(isHeld: boolean): Promise<void>;
+  /** Each receiver of the input takes at most so many records per second from now on, and never
+   * more than `maxRate`. */
+  setRate(streamId: StreamId, recordsPerSecond: number): Promise<void>;
   /** Segments wholly below `lsn` may be recycled. @returns how many were. */
   truncateLog(lsn: Lsn): Promise<number>;
   stats(): Promise<ReceiverExecutorStats>;

@@ -8,7 +8,7 @@ import type { ArenaHandle } from '../blocks/block-arena.ts';
 import { BlockWriter } from '../blocks/block-writer.ts';
 import { present } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Lsn } from '../core/ids.ts';
+import type { Lsn, StreamId } from '../core/ids.ts';
 import { describeGraph, graphHash } from '../dstream/graph.ts';
 import { loadPipeline } from '../dstream/load-pipeline.ts';
 import type { LoadedPipeline } from '../dstream/load-pipeline.ts';
@@ -23,6 +23,7 @@ import { PAYLOAD_BYTES_MAX } from '../wal/record-header.ts';
 import { SEGMENT_HEADER_BYTES } from '../wal/segment-header.ts';
 import { WriteAheadLog } from '../wal/write-ahead-log.ts';
 import { BlockGenerator } from './block-generator.ts';
+import type { BlockGeneratorOptions } from './block-generator.ts';
 import { BlockPusher } from './block-pusher.ts';
 import type {
   DriverCallbacks,
@@ -33,6 +34,7 @@ import type {
   ReceiverLogSpec,
   ThreadGraph,
 } from './protocol.ts';
+import { RateGate } from './rate-gate.ts';
 import { ReceiverRunner } from './receiver-runner.ts';
 
 export interface ReceiverExecutorServices {
@@ -46,6 +48,8 @@ export interface ReceiverExecutorServices {
   /** The pipeline of a module. @defaultValue it is imported */
   readonly load?: (moduleUrl: string) => Promise<LoadedPipeline>;
 }
+
+type GeneratorOfLife = Pick<BlockGeneratorOptions, 'life' | 'pusher' | 'rate' | 'onBroken'>;
 
 /** What `open` has made. */
 interface Opened {
@@ -61,12 +65,15 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
   /** One for each place of the log; none with the log off. */
   readonly #disks: readonly OpenedDisk[];
   readonly #runners: ReceiverRunner[] = [];
+  readonly #rates: Map<StreamId, number>;
+  readonly #gates: { readonly streamId: StreamId; readonly gate: RateGate }[] = [];
   #pipeline: LoadedPipeline | undefined;
   #opened: Opened | undefined;
 
   constructor(data: ReceiverExecutorData, services: ReceiverExecutorServices) {
     this.#data = data;
     this.#services = services;
+    this.#rates = new Map(data.rates);
     const { attachArena = (handle) => BlockArena.attach(handle) } = services;
     this.#arena = attachArena(data.arena);
     // Now, so that their threads start while the pipeline is loaded.
@@ -107,13 +114,21 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
     const { driver, pusher } = present(this.#opened, 'the executor is not open');
     const { graph } = present(this.#pipeline, 'the pipeline is not loaded');
     const { clock } = this.#services;
-    const node = graph.node(life.streamId);
+    const { streamId } = life;
+    const node = graph.node(streamId);
+    const gate = new RateGate({
+      clock,
+      maxRate: this.#data.maxRate,
+      publishedRate: this.#rates.get(streamId),
+    });
+    this.#gates.push({ streamId, gate });
     const runner = new ReceiverRunner(life, {
       newReceiver: () => createReceiver(node, clock),
       durability: this.#data.durability,
       clock,
       driver,
-      newGenerator: (ofLife, onBroken) => this.#newGenerator(ofLife, pusher, onBroken),
+      rate: gate,
+      newGenerator: (life, onBroken) => this.#newGenerator({ life, pusher, rate: gate, onBroken }),
     });
     this.#runners.push(runner);
     await runner.start();
@@ -126,6 +141,13 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
 
   async hold(isHeld: boolean): Promise<void> {
     this.#opened?.pusher.hold('driver', isHeld);
+  }
+
+  async setRate(streamId: StreamId, recordsPerSecond: number): Promise<void> {
+    this.#rates.set(streamId, recordsPerSecond);
+    for (const each of this.#gates) {
+      if (each.streamId === streamId) each.gate.setRate(recordsPerSecond);
+    }
   }
 
   async truncateLog(lsn: Lsn): Promise<number> {
@@ -158,21 +180,19 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
     }
   }
 
-  #newGenerator(life: ReceiverLife, pusher: BlockPusher, onBroken: (cause: Error) => void) {
+  #newGenerator(ofLife: GeneratorOfLife): BlockGenerator {
     const { blockIntervalMs, blockBytesMax, arenaOwner, log } = this.#data;
     const writer = new BlockWriter(this.#arena, msgpackCodec, arenaOwner);
     if (log !== undefined) {
       writer.slotBytesMax = Math.min(log.segmentBytes - SEGMENT_HEADER_BYTES, PAYLOAD_BYTES_MAX);
     }
     return new BlockGenerator({
-      life,
+      ...ofLife,
       writer,
-      pusher,
       arena: this.#arena,
       clock: this.#services.clock,
       blockIntervalMs,
       blockBytesMax,
-      onBroken,
     });
   }
 

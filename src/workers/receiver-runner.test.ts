@@ -10,6 +10,7 @@ import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import { BlockGenerator } from './block-generator.ts';
 import { BlockPusher } from './block-pusher.ts';
 import type { DriverCallbacks, ReceiverEvent, ReceiverLife } from './protocol.ts';
+import { RateGate } from './rate-gate.ts';
 import { ReceiverRunner } from './receiver-runner.ts';
 
 const INTERVAL_MS = 200;
@@ -115,6 +116,7 @@ beforeEach(() => {
   next = [];
   driver = new DriverLog();
   const pusher = new BlockPusher({ arena, durability: 'off', announce: desk.announce });
+  const rate = new RateGate({ clock });
   runner = new ReceiverRunner(lifeOf({ lastPosition: { '': 1 } }), {
     newReceiver: async () => {
       const made = await (next.shift()?.() ?? new Probe());
@@ -124,11 +126,13 @@ beforeEach(() => {
     durability: 'sync',
     clock,
     driver,
+    rate,
     newGenerator: (life, onBroken) =>
       new BlockGenerator({
         life,
         writer: new BlockWriter(arena, msgpackCodec, 1),
         pusher,
+        rate,
         arena,
         clock,
         blockIntervalMs: INTERVAL_MS,

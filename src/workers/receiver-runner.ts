@@ -16,6 +16,7 @@ import type { ClaimOutcome, Receiver, ReceiverHost } from '../dstream/receiver.t
 import { toWireError } from '../serde/wire-error.ts';
 import type { BlockGenerator } from './block-generator.ts';
 import type { DriverCallbacks, ReceiverEvent, ReceiverLife } from './protocol.ts';
+import type { RateGate } from './rate-gate.ts';
 
 /** How long `onStart` and `onStop` may take. */
 const CALL_LIMIT_MS = 20_000;
@@ -30,6 +31,7 @@ export interface ReceiverRunnerOptions {
   readonly durability: DurabilityLevel;
   readonly clock: Clock;
   readonly driver: DriverCallbacks;
+  readonly rate: Pick<RateGate, 'allowance'>;
   /** A generator for one life. @param onBroken called when a block of it failed. */
   readonly newGenerator: (life: ReceiverLife, onBroken: (cause: Error) => void) => BlockGenerator;
 }
@@ -201,6 +203,7 @@ export class ReceiverRunner {
       },
       claim: (key, digest): Promise<ClaimOutcome> => driver.claim(life, key, digest),
       isFull: () => generator.isFull,
+      allowance: () => this.#options.rate.allowance,
       restart: (reason, error, delayMs = RESTART_DELAY_MS) => {
         if (signal.aborted) return; // a life that is over has no say in the next one
         this.#restart(reason, error === undefined ? undefined : toError(error), delayMs);

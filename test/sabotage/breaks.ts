@@ -4,6 +4,7 @@ import { DISK_THREAD_BREAKS } from './breaks/disk-thread.ts';
 import { ENGINE_SIMULATION_BREAKS } from './breaks/engine-simulation.ts';
 import { ENGINE_BREAKS } from './breaks/engine.ts';
 import { FAULTS_BREAKS } from './breaks/faults.ts';
+import { FLOW_CONTROL_BREAKS } from './breaks/flow-control.ts';
 import { FULL_DISK_BREAKS } from './breaks/full-disks.ts';
 import { HARMED_LOGS_BREAKS } from './breaks/harmed-logs.ts';
 import { LIFE_CYCLE_BREAKS } from './breaks/life-cycle.ts';
@@ -38,4 +39,5 @@ export const BREAKS: readonly Break[] = [
   ...STATE_BREAKS,
   ...INVERSE_WINDOW_BREAKS,
   ...LIFE_CYCLE_BREAKS,
+  ...FLOW_CONTROL_BREAKS,
 ];

@@ -29,6 +29,7 @@ const HAS_TO_HAPPEN = [
   'DISK_FULL',
   'state-snapshot-written',
   'state-restored',
+  'rate-changed',
 ];
 /** So many histories have all of them. */
 const HISTORIES_FOR_ALL = 500;

@@ -62,6 +62,8 @@ export class EngineHistory {
   readonly #shares = new Map<number, string>();
   #epochMs = EPOCH_MS;
   #runCount = 0;
+  /** Of the wall clock. */
+  #startedMs = 0;
   #engine: SimEngine | undefined;
   /** Of the present run's events. */
   #order = new EventOrder();
@@ -113,6 +115,7 @@ export class EngineHistory {
         await this.#runLast({ ...last, executorDeathShare: 0 });
       }
       this.#check();
+      this.#checkOrder();
       await this.#checkFiles();
       return {
         steps: this.scheduler.stepCount,
@@ -133,6 +136,7 @@ export class EngineHistory {
     this.#runCount += 1;
     this.#epochMs += run.clockJumpMs;
     this.#order = new EventOrder();
+    this.#startedMs = this.#epochMs + this.scheduler.nowMs;
     const engine = new SimEngine(`process ${this.#runCount}`, this.#machine, {
       ...run,
       definition: pipelineOf(this.plan, run, this.world.sources),
@@ -303,11 +307,21 @@ export class EngineHistory {
       this.world.problems.push(`${event.recordCount} records of ${event.batchTimeMs} are lost`);
     }
     if (event.type !== 'batch-submitted') return;
+    this.#checkMadeUp(event.batchTimeMs);
     const share = `${event.recordCount} records in ${event.blockCount} blocks`;
     const before = this.#shares.get(event.batchTimeMs) ?? share;
     this.#shares.set(event.batchTimeMs, share);
     if (before === share) return;
     this.world.problems.push(`batch ${event.batchTimeMs} had ${before} and has ${share} (I5)`);
+  }
+
+  /** Where the batch times of a downtime are made up, the first batches of a run leave none out. */
+  #checkMadeUp(batchTimeMs: number): void {
+    const { catchUp, batchIntervalMs } = this.plan.last.options;
+    const lastMs = Math.max(0, ...this.#shares.keys());
+    if (catchUp !== 'replay' || lastMs === 0 || batchTimeMs <= lastMs + batchIntervalMs) return;
+    if (lastMs + batchIntervalMs > this.#startedMs) return;
+    this.world.problems.push(`there is no batch between ${lastMs} and ${batchTimeMs}`);
   }
 
   #onAnnounced(thread: SimThread, { blocks }: AnnouncementBatch) {
@@ -350,6 +364,20 @@ export class EngineHistory {
     if (this.plan.shape === 'copy') this.#checkCopy('first');
     else if (this.plan.shape === 'count') this.#checkCounts();
     else this.#checkNumbers();
+  }
+
+  /** Each output has its batches in their order, however many ran at the same time. */
+  #checkOrder(): void {
+    const latest = new Map<string, number>();
+    for (const key of this.database.committed.keys()) {
+      const [outputId = '', batchTime] = key.split('@');
+      const batchTimeMs = Number(batchTime);
+      const before = latest.get(outputId) ?? 0;
+      if (batchTimeMs < before) {
+        throw new Error(`batch ${before} was committed to ${outputId} before ${batchTimeMs}`);
+      }
+      latest.set(outputId, batchTimeMs);
+    }
   }
 
   /** An end in order leaves no more on disk than the next start may need. */

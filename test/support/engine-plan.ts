@@ -138,7 +138,7 @@ export function drawPlan(random: Random, apart: Random): HistoryPlan {
   while (runs.length < 6 && draw.chance(0.4));
   const recordCount = 3 + draw.below(8);
   const isCopy = kinds.includes('pushed') || draw.chance(0.6);
-  return {
+  const plan: HistoryPlan = {
     kinds,
     recordCount,
     shape: isCopy ? 'copy' : later.of(['count', 'state']),
@@ -147,6 +147,28 @@ export function drawPlan(random: Random, apart: Random): HistoryPlan {
     troubleShare: draw.of([0, 0.2, 0.3]),
     runs: runs.map((run) => (isCopy ? run : withStateStep(later, run))),
     last: { ...drawRun(draw, common), ...QUIET, ending: NEVER },
+  };
+  const catchUp = later.of(['coalesce', 'coalesce', 'replay'] as const);
+  const withFlow = (run: RunPlan): RunPlan => ({
+    ...run,
+    options: { ...run.options, ...drawFlow(later, plan), catchUp },
+    ...(catchUp === 'replay' ? shortDowntime(run) : {}),
+  });
+  return { ...plan, runs: plan.runs.map(withFlow), last: withFlow(plan.last) };
+}
+
+/** What was missed has to be made up before a run comes to its end. */
+function shortDowntime({ clockJumpMs, sinkDelayMs }: RunPlan): Partial<RunPlan> {
+  return { clockJumpMs: Math.trunc(clockJumpMs / 5), sinkDelayMs: Math.min(sinkDelayMs, 60) };
+}
+
+/** How much may flow: rates that are low enough to be felt, and batches at the same time. */
+function drawFlow(draw: Draw, { shape }: HistoryPlan): Partial<ResolvedOptions> {
+  const pid = { proportional: 1, integral: 0.2, derived: 0, minRate: 20 };
+  return {
+    maxRate: draw.of<number | null>([null, null, null, 20, 200]) ?? undefined,
+    backpressure: draw.of([false, false, pid, { ...pid, initialRate: 20 }]),
+    concurrentBatches: draw.of(shape === 'state' ? [1] : [1, 2, 3]),
   };
 }
 
@@ -225,6 +247,10 @@ function drawOptions(
     durability,
     memoryBytes: 0, // the simulation makes the arena
     storageLevel: draw.of(['memory-and-disk', 'memory', 'disk'] as const),
+    maxRate: undefined,
+    backpressure: false,
+    concurrentBatches: 1,
+    catchUp: 'coalesce',
     checkpointIntervalMs: draw.of([0, batchIntervalMs, 3 * batchIntervalMs]),
     rememberMs: 0,
     maxTaskFailures: 20,

@@ -12,6 +12,7 @@ import type {
   ReceiverExecutorData,
   ReceiverLife,
 } from '../../src/workers/protocol.ts';
+import type { StreamId } from '../../src/core/ids.ts';
 import { LINES } from './block-samples.ts';
 
 const GRAPH: NodeDescription[] = [
@@ -49,6 +50,7 @@ export class FakeExecutor implements ReceiverExecutorHandle {
   readonly lives: ReceiverLife[] = [];
   readonly truncations: number[] = [];
   readonly holds: boolean[] = [];
+  readonly rates: [streamId: StreamId, recordsPerSecond: number][] = [];
   readonly exited: Promise<Error>;
   graph: readonly NodeDescription[] = GRAPH;
   truncationFailure: Error | undefined;
@@ -87,6 +89,8 @@ export class FakeExecutor implements ReceiverExecutorHandle {
     startReceiver: (life) => this.#answer(() => void this.lives.push(life)),
     stopReceivers: () => this.#answer(() => ({ lastAnnouncementSeq: this.lastAnnouncementSeq })),
     hold: (isHeld) => this.#answer(() => void this.holds.push(isHeld)),
+    setRate: (streamId, recordsPerSecond) =>
+      this.#answer(() => void this.rates.push([streamId, recordsPerSecond])),
     truncateLog: (lsn) =>
       this.#answer(() => {
         if (this.truncationFailure !== undefined) throw this.truncationFailure;

@@ -9,6 +9,7 @@ import { toError } from '../../src/core/errors.ts';
 import { attachHost } from '../../src/dstream/receiver.ts';
 import type {
   ClaimOutcome,
+  RateAllowance,
   Receiver,
   ReceiverHost,
   SourcePositions,
@@ -48,6 +49,7 @@ export class FakeReceiverHost<T> implements ReceiverHost<T> {
   /** While true, `store(record)` gives a promise that waits for `release`. */
   isSlow = false;
   isFullNow = false;
+  allowanceNow: RateAllowance = { records: Infinity, waitMs: 0 };
   endCount = 0;
   readonly addresses: string[] = [];
   #isHolding = false;
@@ -132,6 +134,10 @@ export class FakeReceiverHost<T> implements ReceiverHost<T> {
     const outcome = new Promise<number | undefined>((resolve) => (settle = resolve));
     this.#claims.set(key, { digest, outcome, settle });
     return { kind: 'new' };
+  }
+
+  allowance(): RateAllowance {
+    return this.allowanceNow;
   }
 
   isFull(): boolean {
