@@ -71,6 +71,8 @@ function setUp(build: BuildPipeline): void {
       arena,
       codec: msgpackCodec,
       logId: '00112233445566778899aabbccddeeff',
+      epoch: 1,
+      cleanedThroughMs: () => 0,
       printLine: (line) => lines.push(line),
       whyLost: () => loss,
     }),

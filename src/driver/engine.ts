@@ -133,11 +133,12 @@ export class Engine {
 
   /** R0, after all threads have shown that they mean the same pipeline. */
   async #open(): Promise<void> {
-    const { pool, receivers, checkpointer, space } = this.#parts;
+    const { pool, receivers, checkpointer, scheduler, space } = this.#parts;
     // Told before there was an engine to tell.
     space.ofDriverLog(this.#input.home?.driverLog.shortage);
     const [answers] = await Promise.all([pool.hello(), receivers.open()]);
     compareThreads(this.#input.graph, answers);
+    await scheduler.openSinks();
     this.#throwIfEnding();
     reached('R0.before');
     await checkpointer?.force();
