@@ -182,6 +182,12 @@ describe('a batch that runs again', () => {
     expect(notedTimes()).toEqual([3_000, 4_000]);
   });
 
+  it('is not taken for done because a later one is', async () => {
+    await runBatch({ ...BATCH, batchTimeMs: 3_000 as BatchTimeMs });
+    expect(await runBatch()).toBe('needed');
+    expect(notedTimes()).toEqual([1_000, 3_000]);
+  });
+
   it.each(['R6.before', 'sink.rows', 'sink.noted'] as const)(
     'after a death at %s is there once',
     async (step) => {
