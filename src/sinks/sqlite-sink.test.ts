@@ -123,6 +123,19 @@ describe('a batch', () => {
     await half.abort();
   });
 
+  it('may have many rows, of several values, and in any number', async () => {
+    await sink.open?.(BATCH);
+    for (const [index, rowCount] of [1, 999, 1_000, 1_001, 2_050].entries()) {
+      const batch = { ...BATCH, batchTimeMs: (index + 1) as BatchTimeMs };
+      await sink.prepare(batch);
+      const writer = await sink.openPartition(batch, 0, 0);
+      for (let n = 0; n < rowCount; n += 1) writer.write([`batch ${index}`, n]);
+      await sink.commit(batch, [await writer.close()]);
+      const sums = query(`SELECT count(*), sum(n) FROM counts WHERE word = 'batch ${index}'`);
+      expect(sums).toEqual([[rowCount, (rowCount * (rowCount - 1)) / 2]]);
+    }
+  });
+
   it('may be empty, and is noted all the same', async () => {
     await sink.open?.(BATCH);
     await sink.prepare(BATCH);

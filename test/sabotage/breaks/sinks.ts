@@ -15,7 +15,7 @@ export const SINK_BREAKS: readonly Break[] = [
     find: 'await ledger.note(batch, rowCount);',
     replace:
       "await db.exec('COMMIT; BEGIN IMMEDIATE');\n        await ledger.note(batch, rowCount);",
-    caughtBy: unit(TEST, 'after a death at sink.rows is there once'),
+    caughtBy: unit(TEST, 'after a death at sink.noted is there once'),
   },
   {
     name: 'SQLite: the note of the batch before its rows, in a transaction of its own',
