@@ -1,4 +1,4 @@
-/** Spark's SqlNetworkWordCount: counts each second's words with SQL, in SQLite instead of Spark SQL.
+/** Spark's SqlNetworkWordCount: counts the words of a batch with SQL, in SQLite and not Spark SQL.
  *
  *   npm install libsql
  *   nc -lk 9999

@@ -489,7 +489,7 @@ describe('a sink of a user', () => {
     const build = (sink: object) => () =>
       setUp((ssc) => ssc.queueStream([['a']]).to(sink as Sink<string>));
     expect(build({})).toThrow(
-      /^to: target of the sink must be text.*; guarantee .*; prepare of the sink must be a function/,
+      /^to: target of the sink must be text.*; guarantee .*; prepare of the sink must be a func/,
     );
     expect(build({ ...mapSink(), guarantee: 'mostly' })).toThrow(/one of exactly-once, at-least/);
     expect(build({ ...mapSink(), open: 1 })).toThrow(/open of the sink must be a function/);

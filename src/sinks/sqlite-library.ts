@@ -1,10 +1,10 @@
-/** The package `libsql`, loaded when a pipeline that writes to SQLite runs, and not before: the only
- * file that imports it. It has SQLite itself inside, prebuilt.
+/** The package `libsql`, loaded when a pipeline that writes to SQLite runs, and not before: the
+ * only file that imports it. It has SQLite itself inside, prebuilt.
  *
  * The driver uses the asynchronous connection: statements run, and wait for locks, on a thread of
  * the library, and hold up no acknowledgement. Of its calls only `exec`, `prepare` and `all` are
- * asynchronous (libsql 0.5.29), so there is no other here. Executors use the synchronous one. A value
- * of a wrong type given to a statement may end the process, so sqlite-values.ts checks every one.
+ * asynchronous (libsql 0.5.29), so there is no other here. Executors use the synchronous one. A
+ * value of a wrong type given to a statement may end the process: sqlite-values.ts checks all.
  * @module */
 import { MillraceError, toError } from '../core/errors.ts';
 

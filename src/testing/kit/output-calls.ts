@@ -1,5 +1,5 @@
-/** Calls the functions of `foreachBatch` and `foreachPartition`, and the sinks of `to`, on a batch of
- * a run in memory, as driver and executors call them.
+/** Calls the functions of `foreachBatch` and `foreachPartition`, and the sinks of `to`, on a batch
+ * of a run in memory, as driver and executors call them.
  * @module */
 import { present } from '../../core/assert.ts';
 import { MillraceError, toError } from '../../core/errors.ts';

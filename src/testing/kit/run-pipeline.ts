@@ -40,7 +40,8 @@ export interface RunPipelineOptions extends RunShape {
   /** Where time begins; it stands at the last batch time afterwards. @defaultValue one at 0 */
   readonly clock?: ManualClock;
   /** Ids of `foreachBatch` and `foreachPartition` outputs whose functions are to be called, and of
-   * `to` outputs whose sinks are to be written, besides that their records are captured. @defaultValue none is called */
+   * `to` outputs whose sinks are to be written, besides that their records are captured.
+   * @defaultValue none is called */
   readonly call?: readonly string[];
 }
 
