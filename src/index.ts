@@ -23,6 +23,7 @@ export { definePipeline, isPipelineDefinition } from './dstream/pipeline.ts';
 export type { BuildPipeline, PipelineDefinition } from './dstream/pipeline.ts';
 export { Receiver } from './dstream/receiver.ts';
 export type { ClaimOutcome, SourcePositions, StoreOptions } from './dstream/receiver.ts';
+export type { PartitionWriter, Sink, SinkBatch, SinkGuarantee, SinkOwner } from './dstream/sink.ts';
 export { StateSpec, stateSpec } from './dstream/state-spec.ts';
 export type {
   KeyedStateOptions,
@@ -31,6 +32,9 @@ export type {
   StateFunction,
 } from './dstream/state-spec.ts';
 export type { InverseWindowOptions } from './dstream/window-operators.ts';
+export { sqliteSink } from './sinks/sqlite-sink.ts';
+export type { SqliteSinkOptions } from './sinks/sqlite-sink.ts';
+export type { SqliteRow, SqliteValue } from './sinks/sqlite-values.ts';
 export { StreamingContext } from './driver/stream-context.ts';
 export type { StreamingContextState } from './driver/stream-context.ts';
 export type {

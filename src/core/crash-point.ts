@@ -16,6 +16,9 @@ export type CrashStep =
   | 'spill' // a block without a log is being written to the spill file
   | 'state.before' // a snapshot of keyed state is durable under its temporary name
   | 'state.after' // and under its own
+  | 'sink.staged' // a task has handed its partition to a database, which does not show it yet
+  | 'sink.rows' // the rows are in the transaction, and the note of the batch is not
+  | 'sink.noted' // both are, and it has not committed
   | 'recovery.verdict'
   | 'recovery.rewrite'
   | 'recovery.replay'

@@ -34,6 +34,7 @@ export const ERROR_CODES = {
   DISK_FULL: ['retry', 74], // no room for a spare segment: inputs pause until there is
   DIRECTORY_LOCKED: ['usage', 75], // another process owns the checkpoint directory
   SINK_CONFLICT: ['fatal', 1], // existing output belongs to another log or pipeline
+  SINK_FENCED: ['usage', 75], // a later start of this pipeline has taken the sink over
   BROKEN_INVARIANT: ['fatal', 1], // a bug in millrace: the engine stops, the logs stay intact
 } as const;
 

@@ -85,7 +85,15 @@ function setUp(build: BuildPipeline, more: Partial<BatchGeneratorOptions> = {}):
     graph,
     clock,
     events,
-    outputs: new OutputRunner({ graph, arena, codec: msgpackCodec, logId, printLine: () => {} }),
+    outputs: new OutputRunner({
+      graph,
+      arena,
+      codec: msgpackCodec,
+      logId,
+      epoch: 1,
+      cleanedThroughMs: () => 0,
+      printLine: () => {},
+    }),
     execution: {
       tasks: new TaskScheduler({ pool, events, maxTaskFailures: 1, threads: 2 }),
       memory,

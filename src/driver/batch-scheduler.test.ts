@@ -17,6 +17,7 @@ import { blockKey } from '../core/ids.ts';
 import type { Lsn, StreamId } from '../core/ids.ts';
 import type { Batch } from '../dstream/batch.ts';
 import type { BuildPipeline } from '../dstream/pipeline.ts';
+import type { Sink, SinkBatch } from '../dstream/sink.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import { StreamTimes } from '../dstream/stream-times.ts';
 import { BatchHistory } from './batch-history.ts';
@@ -71,6 +72,8 @@ function setUp(build: BuildPipeline): void {
       arena,
       codec: msgpackCodec,
       logId: '00112233445566778899aabbccddeeff',
+      epoch: 1,
+      cleanedThroughMs: () => 0,
       printLine: (line) => lines.push(line),
       whyLost: () => loss,
     }),
@@ -402,4 +405,93 @@ it('a saved batch that runs again leaves the copy that is there', async () => {
   expect(pool.count('sink')).toBe(attempts);
   expect(readFileSync(join(directory, 'out-1000', 'part-00000'), 'utf8')).toBe('a\n');
   expect(existsSync(join(directory, 'out-1000', '_SUCCESS'))).toBe(true);
+});
+
+describe('a sink of a user', () => {
+  const told: string[] = [];
+  const committed = new Map<string, readonly unknown[]>();
+  /** Keeps records by their key; `commit` may be another. */
+  function mapSink(commit?: Sink<string>['commit']): Sink<string> {
+    const keyOf = ({ outputId, batchTimeMs }: SinkBatch): string => `${outputId}@${batchTimeMs}`;
+    return {
+      target: 'a map',
+      guarantee: 'exactly-once',
+      open: async ({ outputId, epoch }) => void told.push(`open ${outputId} ${epoch}`),
+      prepare: async (of) => (committed.has(keyOf(of)) ? 'already-committed' : 'needed'),
+      openPartition: async () => {
+        const records: string[] = [];
+        return {
+          write: (record) => void records.push(record),
+          close: async () => records,
+          abort: async () => {},
+        };
+      },
+      commit: commit ?? (async (of, tokens) => void committed.set(keyOf(of), tokens.flat())),
+    };
+  }
+
+  beforeEach(() => {
+    told.length = 0;
+    committed.clear();
+  });
+
+  it('is opened before all, and gets each batch once', async () => {
+    setUp((ssc) => ssc.queueStream([['a', 'b', 'c']], { id: 'q' }).to(mapSink(), { id: 'out' }));
+    await scheduler.openSinks();
+    await run(batch(1_000));
+    await run(batch(1_000));
+    expect(told).toEqual(['open out 1']);
+    expect(completed).toEqual([1_000, 1_000]);
+    expect(pool.count('sink')).toBe(2);
+    expect([...committed]).toEqual([['out@1000', ['a', 'c', 'b']]]);
+  });
+
+  it('that fails leaves a batch that is not done; the outputs before it stand', async () => {
+    const failing = mapSink(() => Promise.reject(new Error('no room')));
+    setUp((ssc) => {
+      const q = ssc.queueStream([['a']], { id: 'q' });
+      q.to(mapSink(), { id: 'first' });
+      q.to(failing, { id: 'second' });
+    });
+    const one = batch(1_000);
+    await run(one, batch(2_000));
+    expect([one.isDone, completed, [...committed.keys()]]).toEqual([false, [], ['first@1000']]);
+    expect(failures).toMatchObject([
+      {
+        code: 'OUTPUT_FAILED',
+        message: 'batch 1000: the sink of second (a map) could not commit: no room',
+        details: { outputId: 'second', batchTimeMs: 1_000 },
+      },
+    ]);
+  });
+
+  it('commits nothing when another process has taken the directory meanwhile', async () => {
+    setUp((ssc) => ssc.queueStream([['a']], { id: 'q' }).to(mapSink(), { id: 'out' }));
+    pool.before = async () => void (loss = new MillraceError('DIRECTORY_LOCKED', 'taken'));
+    await run(batch(1_000));
+    expect([failures, committed.size]).toEqual([[loss], 0]);
+  });
+
+  it('that never answers is waited for no longer when the run is given up', async () => {
+    const { opened, open } = gate();
+    const never = mapSink(() => {
+      open();
+      return new Promise(() => {});
+    });
+    setUp((ssc) => ssc.queueStream([['a']], { id: 'q' }).to(never));
+    scheduler.submit(batch(1_000));
+    await opened;
+    await scheduler.stop();
+    expect([completed, failures]).toMatchObject([[], [{ message: 'the run has ended' }]]);
+  });
+
+  it('is checked when the graph is built', () => {
+    const build = (sink: object) => () =>
+      setUp((ssc) => ssc.queueStream([['a']]).to(sink as Sink<string>));
+    expect(build({})).toThrow(
+      /^to: target of the sink must be text.*; guarantee .*; prepare of the sink must be a func/,
+    );
+    expect(build({ ...mapSink(), guarantee: 'mostly' })).toThrow(/one of exactly-once, at-least/);
+    expect(build({ ...mapSink(), open: 1 })).toThrow(/open of the sink must be a function/);
+  });
 });

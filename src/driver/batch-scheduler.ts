@@ -63,6 +63,11 @@ export class BatchScheduler {
     return this.#options.outputs.calls.isInside;
   }
 
+  /** Before the first batch. @throws what makes a sink refuse. */
+  openSinks(): Promise<void> {
+    return this.#options.outputs.openSinks();
+  }
+
   /** Adds a batch; batches are given in the order of their times. One that is done runs for its
    * state only. */
   submit(batch: TrackedBatch): void {

@@ -56,6 +56,8 @@ function setUp(concurrentBatches: number, build: (ssc: PipelineContext) => void)
       arena,
       codec: msgpackCodec,
       logId: '00112233445566778899aabbccddeeff',
+      epoch: 1,
+      cleanedThroughMs: () => 0,
       printLine: () => {},
     }),
     execution: {
@@ -182,6 +184,15 @@ describe('two batches at the same time', () => {
       ['A'],
       ['A'],
     ]);
+  });
+
+  it('are both waited for no longer when the run is given up', async () => {
+    setUp(2, outputs('A', 'B'));
+    await submit(batch(1), batch(2));
+    await end('A1');
+    expect(story).toEqual(['A1', 'a1', 'A2', 'B1']);
+    await scheduler.stop(); // A2 and B1 never answer
+    expect(scheduler.unfinishedCount).toBe(0);
   });
 
   it('share the time that both of them run: the rate follows what gets done', async () => {

@@ -17,6 +17,7 @@ import type { ResolvedOptions } from '../core/options.ts';
 import { describeGraph, graphHash } from '../dstream/graph.ts';
 import type { Graph, GraphNode } from '../dstream/graph.ts';
 import { inputOptions, storageLevelOf } from '../dstream/input-options.ts';
+import { NO_LOG_ID } from '../dstream/sink.ts';
 import type { Sink } from '../dstream/sink.ts';
 import { StreamTimes } from '../dstream/stream-times.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
@@ -363,7 +364,9 @@ function buildScheduler(base: Base, pool: TaskExecutors, spillDirectory: string)
       graph,
       arena,
       codec: msgpackCodec,
-      logId: home?.manifest.logId ?? 'no-checkpoint',
+      logId: home?.manifest.logId ?? NO_LOG_ID,
+      epoch: home?.manifest.epoch ?? 1,
+      cleanedThroughMs: () => tracker.state.cleanedThroughMs,
       printLine: input.printLine,
       ...(input.createSink === undefined ? {} : { createSink: input.createSink }),
       ...(home === undefined ? {} : { whyLost: () => home.lock.whyLost() }),

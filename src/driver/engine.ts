@@ -133,11 +133,12 @@ export class Engine {
 
   /** R0, after all threads have shown that they mean the same pipeline. */
   async #open(): Promise<void> {
-    const { pool, receivers, generator, checkpointer, space } = this.#parts;
+    const { pool, receivers, generator, checkpointer, scheduler, space } = this.#parts;
     // Told before there was an engine to tell.
     space.ofDriverLog(this.#input.home?.driverLog.shortage);
     const [answers] = await Promise.all([pool.hello(), receivers.open()]);
     compareThreads(this.#input.graph, answers);
+    await scheduler.openSinks();
     this.#throwIfEnding();
     await generator.makeUp();
     reached('R0.before');

@@ -1,28 +1,35 @@
 /** Runs one output operation of one batch as a job, and says when it is durable: R6.
  *
  * `print` and `foreachBatch` run on the driver and are at-least-once; `foreachPartition` runs on
- * the executors and is at-least-once; the `save…` outputs commit through a sink that keeps one
- * copy of a batch, however often it runs. @module */
+ * the executors and is at-least-once; `to` and the `save…` outputs commit through a sink, which
+ * keeps one copy of a batch, however often it runs (sink-output.ts). @module */
 import type { BlockArena } from '../blocks/block-arena.ts';
 import { freeShared, readShared } from '../blocks/shared-store.ts';
 import { assert } from '../core/assert.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { BatchTimeMs } from '../core/ids.ts';
 import type { Batch, BatchInfo } from '../dstream/batch.ts';
+import { writesToSink } from '../dstream/graph.ts';
 import type { Graph, GraphNode } from '../dstream/graph.ts';
-import type { Sink, SinkBatch } from '../dstream/sink.ts';
+import type { Sink, SinkOwner } from '../dstream/sink.ts';
 import type { TaskValue } from '../dstream/task-spec.ts';
 import type { Codec } from '../serde/codec.ts';
 import { createSink } from '../sinks/sink-factory.ts';
 import { formatText } from '../sinks/text-format.ts';
 import type { BatchExecution } from './batch-execution.ts';
 import { OutputCalls } from './output-calls.ts';
+import { openSink, saveBatch } from './sink-output.ts';
+import type { SinkOutput } from './sink-output.ts';
 
 export interface OutputRunnerOptions {
   readonly graph: Graph;
   readonly arena: BlockArena;
   readonly codec: Codec;
   readonly logId: string;
+  /** Of this life on the directory. */
+  readonly epoch: number;
+  /** No batch up to this time runs again. */
+  readonly cleanedThroughMs: () => number;
   /** Why no output may be begun or published any more: the directory is another process's, which
    * runs the batch too, with the same temporary files. */
   readonly whyLost?: () => Error | undefined;
@@ -36,8 +43,8 @@ export class OutputRunner {
   /** Of functions of `foreachBatch`. */
   readonly calls: OutputCalls = new OutputCalls();
   readonly #options: OutputRunnerOptions;
-  /** Set while a function of `foreachBatch` is under way. */
-  #abandon: (() => void) | undefined;
+  /** One for each call of the user's code that is waited for; batches may run at the same time. */
+  readonly #abandons = new Set<() => void>();
   #isGivenUp = false;
 
   constructor(options: OutputRunnerOptions) {
@@ -48,8 +55,15 @@ export class OutputRunner {
    * other output runs from now on. */
   giveUp(): void {
     this.#isGivenUp = true;
-    this.#abandon?.();
+    for (const abandon of this.#abandons) abandon();
     this.calls.close();
+  }
+
+  /** Lets every sink look at what is there. @throws what makes one refuse. */
+  async openSinks(): Promise<void> {
+    for (const node of this.#options.graph.outputs) {
+      if (writesToSink(node.kind)) await openSink(this.#sinkOutput(node), this.#ownerOf(node));
+    }
   }
 
   /** Resolves when the output's effect is durable, as far as its sink can say. */
@@ -114,29 +128,34 @@ export class OutputRunner {
     }
   }
 
-  async #untilGivenUp(running: unknown): Promise<void> {
+  async #untilGivenUp<R>(running: R | Promise<R>): Promise<R> {
+    let abandon = (): void => {};
     const givenUp = new Promise<never>((_, reject) => {
-      this.#abandon = () => reject(runHasEnded());
+      abandon = () => reject(runHasEnded());
     });
+    this.#abandons.add(abandon);
     try {
-      await Promise.race([running, givenUp]);
+      return await Promise.race([running, givenUp]);
     } finally {
-      this.#abandon = undefined;
+      this.#abandons.delete(abandon);
     }
   }
 
   async #save(node: GraphNode, execution: BatchExecution): Promise<void> {
     const { batchTimeMs } = execution.share;
+    const cleanedThroughMs = this.#options.cleanedThroughMs();
+    const batch = { ...this.#ownerOf(node), batchTimeMs, cleanedThroughMs };
+    const throwIfLost = (): void => this.#throwIfLost();
+    await saveBatch(this.#sinkOutput(node), batch, { execution, throwIfLost });
+  }
+
+  #sinkOutput(node: GraphNode): SinkOutput {
     const sink = (this.#options.createSink ?? createSink)(node);
-    const batch: SinkBatch = { logId: this.#options.logId, outputId: node.id, batchTimeMs };
-    if ((await sink.prepare(batch)) === 'already-committed') return;
-    const values = await execution.runJob(node.id, { kind: 'sink', batch });
-    const tokens = values.map((value) => {
-      assert(value.kind === 'sink', 'a sink task answered something else');
-      return value.token;
-    });
-    this.#throwIfLost();
-    await sink.commit(batch, tokens);
+    return { node, sink, untilGivenUp: (running) => this.#untilGivenUp(running) };
+  }
+
+  #ownerOf({ id }: GraphNode): SinkOwner {
+    return { logId: this.#options.logId, outputId: id, epoch: this.#options.epoch };
   }
 
   #throwIfLost(): void {

@@ -16,6 +16,8 @@ import { checkFunctions, checkOperator, checkShuffle, copier } from './operator-
 import type { OperatorOptions, ShuffleOptions, SyncResult } from './operator-options.ts';
 import { checkCall, checkFiles, checkPrint } from './output-options.ts';
 import type { CheckedOutput } from './output-options.ts';
+import { checkSink } from './sink-check.ts';
+import type { Sink } from './sink.ts';
 import { checkState, StateSpec } from './state-spec.ts';
 import type {
   CheckedState,
@@ -463,6 +465,12 @@ export class DStream<T> {
   saveAsJsonFiles(prefix: string, suffix?: string, options?: OperatorOptions): void {
     const kind = 'saveAsJsonFiles';
     this.#output(kind, checkFiles(kind, { prefix, suffix }, options));
+  }
+
+  /** Writes each batch to `sink`, as it promises: exactly one copy of a batch, if it can. A sink of
+   * your own: docs/sinks.md. */
+  to(sink: Sink<T>, options?: OperatorOptions): void {
+    this.#output('to', { ...checkOperator('to', options), ...checkSink(sink) });
   }
 
   #derive<U>(

@@ -20,6 +20,7 @@ export interface NodeRequest {
   readonly fn?: UserFunction;
   readonly fns?: GraphNode['fns'];
   readonly batches?: GraphNode['batches'];
+  readonly sink?: GraphNode['sink'];
   readonly initialState?: GraphNode['initialState'];
 }
 
@@ -47,7 +48,7 @@ export class GraphBuilder {
   /** @returns the id of the new operator.
    * @throws {MillraceError} CONTEXT_STATE after `seal`, PIPELINE_INVALID for a bad or taken id. */
   add(request: NodeRequest): string {
-    const { kind, parents, options = {}, fn, fns, batches, initialState } = request;
+    const { kind, parents, options = {}, fn, fns, batches, sink, initialState } = request;
     if (this.#isSealed) {
       throw new MillraceError(
         'CONTEXT_STATE',
@@ -68,6 +69,7 @@ export class GraphBuilder {
         ...(fn === undefined ? {} : { fn }),
         ...(fns === undefined ? {} : { fns: Object.freeze({ ...fns }) }),
         ...(batches === undefined ? {} : { batches }),
+        ...(sink === undefined ? {} : { sink }),
         ...(initialState === undefined ? {} : { initialState }),
       }),
     );

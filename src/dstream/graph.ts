@@ -7,6 +7,7 @@
  * @module */
 import { createHash } from 'node:crypto';
 import { present } from '../core/assert.ts';
+import type { Sink } from './sink.ts';
 
 /** What an operator does to the plan of a batch: inputs are read, narrow operators are fused into
  * the task that reads, unions concatenate partitions, windows those of earlier batches, shuffles
@@ -64,6 +65,7 @@ const OPERATOR_ROLES = {
   foreachPartition: 'output',
   saveAsTextFiles: 'output',
   saveAsJsonFiles: 'output',
+  to: 'output',
 } as const;
 
 export type OperatorKind = keyof typeof OPERATOR_ROLES;
@@ -82,6 +84,11 @@ export function readsShuffle(kind: OperatorKind): kind is KindOf<'shuffle' | 'st
  * what leaves it and add what comes in. Their shuffle is one of each batch, not of the last only. */
 export function isSliding(kind: OperatorKind): boolean {
   return kind === 'reduceByKeyAndWindow';
+}
+
+/** True for outputs that write through a sink. */
+export function writesToSink(kind: OperatorKind): boolean {
+  return kind === 'to' || kind === 'saveAsTextFiles' || kind === 'saveAsJsonFiles';
 }
 
 /** The kinds with one role: the key of a table that must not forget an operator. */
@@ -120,6 +127,8 @@ export interface GraphNode extends NodeDescription {
   readonly fns?: Readonly<Record<string, UserFunction>>;
   /** The records of a queueStream, one array per batch. */
   readonly batches?: readonly (readonly unknown[])[];
+  /** Where an output writes that was given a sink. */
+  readonly sink?: Sink<unknown>;
   /** The pairs that a stateful operator begins with. */
   readonly initialState?: readonly (readonly [unknown, unknown])[];
 }

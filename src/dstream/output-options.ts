@@ -4,6 +4,7 @@ import type { NodeOptions, UserFunction } from './graph.ts';
 import { OptionCheck } from './option-check.ts';
 import { checkOperator } from './operator-options.ts';
 import type { OperatorOptions } from './operator-options.ts';
+import type { Sink } from './sink.ts';
 
 const PRINT_RECORDS_MAX = 10_000;
 
@@ -12,6 +13,7 @@ export interface CheckedOutput {
   readonly id: string | undefined;
   readonly options?: NodeOptions;
   readonly fn?: UserFunction;
+  readonly sink?: Sink<unknown>;
 }
 
 /** @throws {MillraceError} OPTIONS_INVALID. */

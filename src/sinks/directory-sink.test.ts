@@ -11,7 +11,9 @@ import { formatText } from './text-format.ts';
 const BATCH: SinkBatch = {
   logId: 'log-1',
   outputId: 'saveAsTextFiles-0',
+  epoch: 1,
   batchTimeMs: 1_000 as BatchTimeMs,
+  cleanedThroughMs: 0,
 };
 /** Two partitions; what a batch writes is the same in every try. */
 const PARTITIONS = [['a', 'b'], [['c', 1]]] as const;
@@ -87,7 +89,8 @@ describe('a batch', () => {
     await sink.commit(BATCH, tokens);
     await expectOneWholeCopy();
     const success = await readFile(join(root, 'out/counts-1000/_SUCCESS'), 'utf8');
-    expect(JSON.parse(success)).toEqual({ ...BATCH, records: [2, 1] });
+    const { logId, outputId, batchTimeMs } = BATCH;
+    expect(JSON.parse(success)).toEqual({ logId, outputId, batchTimeMs, records: [2, 1] });
   });
 
   it('takes the winners and removes the other attempts', async () => {

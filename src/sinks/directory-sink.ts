@@ -42,6 +42,8 @@ interface BatchPaths {
 }
 
 export class DirectorySink implements Sink<unknown> {
+  readonly guarantee = 'exactly-once';
+  readonly target: string;
   readonly #base: string;
   readonly #ending: string;
   readonly #format: (record: unknown) => string;
@@ -65,6 +67,7 @@ export class DirectorySink implements Sink<unknown> {
     this.#base = resolve(prefix);
     this.#ending = suffix === '' ? '' : `.${suffix}`;
     this.#format = options.format;
+    this.target = `directories ${prefix}-<batch time>${this.#ending}`;
   }
 
   /** Makes an empty temporary directory, or says that the batch is whole and durable already.

@@ -1,6 +1,6 @@
 /** From an output of the graph to its sink: the same on the driver and on every executor.
  * @module */
-import { assert } from '../core/assert.ts';
+import { assert, present } from '../core/assert.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { GraphNode } from '../dstream/graph.ts';
 import type { Sink } from '../dstream/sink.ts';
@@ -8,7 +8,7 @@ import { DirectorySink } from './directory-sink.ts';
 import { formatJson } from './json-format.ts';
 import { formatText } from './text-format.ts';
 
-/** A sink holds no state between calls: a new one may continue the work of another.
+/** A sink of ours holds no state between calls: a new one may continue the work of another.
  * @throws {MillraceError} BROKEN_INVARIANT for an output that writes to no sink. */
 export function createSink(node: GraphNode): Sink<unknown> {
   switch (node.kind) {
@@ -16,6 +16,8 @@ export function createSink(node: GraphNode): Sink<unknown> {
       return new DirectorySink({ ...fileOptions(node), format: formatText });
     case 'saveAsJsonFiles':
       return new DirectorySink({ ...fileOptions(node), format: formatJson });
+    case 'to':
+      return present(node.sink, `the sink of ${node.id}`);
     default:
       throw new MillraceError('BROKEN_INVARIANT', `${node.id} writes to no sink`);
   }

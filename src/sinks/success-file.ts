@@ -12,7 +12,7 @@ export const SUCCESS_NAME = '_SUCCESS';
 /** Bounds what a foreign file of that name makes us read: 100,000 parts fit. */
 const SUCCESS_BYTES_MAX = 1024 * 1024;
 
-export interface Success extends SinkBatch {
+export interface Success extends Pick<SinkBatch, 'logId' | 'outputId' | 'batchTimeMs'> {
   /** Records per part, in part order. */
   readonly records: readonly number[];
 }

@@ -20,6 +20,8 @@ export class SimDatabase {
 }
 
 export class SimSink implements Sink<unknown> {
+  readonly target = 'the simulated database';
+  readonly guarantee = 'exactly-once';
   readonly #database: SimDatabase;
   readonly #scheduler: SimScheduler;
   readonly #lane: Lane;

@@ -392,7 +392,13 @@ describe('foreachPartition', () => {
 });
 
 describe('a sink', () => {
-  const batch = { logId: 'log', outputId: 'saveAsTextFiles-0', batchTimeMs: BATCH_TIME };
+  const batch = {
+    logId: 'log',
+    outputId: 'saveAsTextFiles-0',
+    epoch: 1,
+    batchTimeMs: BATCH_TIME,
+    cleanedThroughMs: 0,
+  };
   const action: TaskAction = { kind: 'sink', batch };
 
   function recordingSink(
@@ -400,6 +406,8 @@ describe('a sink', () => {
     overrides: Partial<PartitionWriter<unknown>> = {},
   ): Sink<unknown> {
     return {
+      target: 'a list',
+      guarantee: 'exactly-once',
       prepare: () => Promise.resolve('needed'),
       commit: () => Promise.resolve(),
       async openPartition(of, partition, attempt) {

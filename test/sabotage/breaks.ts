@@ -13,6 +13,7 @@ import { LOG_BREAKS } from './breaks/log.ts';
 import { SIMULATED_DISK_BREAKS } from './breaks/simulated-disk.ts';
 import { TWO_COPIES_BREAKS } from './breaks/two-copies.ts';
 import { INVERSE_WINDOW_BREAKS } from './breaks/inverse-windows.ts';
+import { SINK_BREAKS } from './breaks/sinks.ts';
 import { STATE_BREAKS } from './breaks/state.ts';
 import { STORAGE_LEVEL_BREAKS } from './breaks/storage-levels.ts';
 import { TESTING_BREAKS } from './breaks/testing.ts';
@@ -40,4 +41,5 @@ export const BREAKS: readonly Break[] = [
   ...INVERSE_WINDOW_BREAKS,
   ...LIFE_CYCLE_BREAKS,
   ...FLOW_CONTROL_BREAKS,
+  ...SINK_BREAKS,
 ];

@@ -198,6 +198,8 @@ export class InlineBatches {
         arena,
         codec: msgpackCodec,
         logId: 'none',
+        epoch: 1,
+        cleanedThroughMs: () => 0,
         printLine: () => {},
       }),
       execution: {

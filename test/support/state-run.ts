@@ -89,6 +89,8 @@ export class StateRun {
         arena,
         codec: msgpackCodec,
         logId: 'log',
+        epoch: 1,
+        cleanedThroughMs: () => 0,
         printLine: () => {},
       }),
       execution: {

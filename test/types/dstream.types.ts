@@ -1,8 +1,8 @@
 /** What the public API lets compile, and what it does not. Checked by `npm run typecheck`, never
  * run.
  * @module */
-import { Receiver, definePipeline, milliseconds, seconds, stateSpec } from 'millrace';
-import type { Batch, BatchTimeMs, DStream, PipelineContext, State } from 'millrace';
+import { Receiver, definePipeline, milliseconds, seconds, sqliteSink, stateSpec } from 'millrace';
+import type { Batch, BatchTimeMs, DStream, PipelineContext, Sink, State } from 'millrace';
 
 /** Compiles when `Actual` is exactly `Expected`. */
 type Exactly<Actual, Expected> =
@@ -306,4 +306,21 @@ export function state(ssc: PipelineContext): void {
   ssc.queueStream([[[1, 1]]]).mapWithState(spec);
   // @ts-expect-error the initial state of another type
   pairs.mapWithState((key, _value, _count: State<number>) => key, { initialState: [['a', 'b']] });
+}
+
+declare const numberSink: Sink<number>;
+declare const anySink: Sink<unknown>;
+
+export function sinks(numbers: DStream<number>, mixed: DStream<number | string>): void {
+  numbers.to(numberSink);
+  mixed.to(anySink);
+  // @ts-expect-error the sink takes numbers only
+  mixed.to(numberSink);
+  const table = sqliteSink({ file: 'out.db', table: 't', columns: { word: 'TEXT', n: 'REAL' } });
+  mixed.mapToPair((record) => [String(record), 1]).to(table, { id: 'table' });
+  mixed.map((record) => ({ word: String(record), n: undefined })).to(table);
+  // @ts-expect-error a number is no row
+  numbers.to(table);
+  // @ts-expect-error a Date is no value of SQLite
+  numbers.map((n) => [new Date(n)]).to(table);
 }

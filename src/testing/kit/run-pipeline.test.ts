@@ -220,7 +220,7 @@ describe('wrong use', () => {
     [
       'a call of what has no function',
       () => runPipeline(wordCount, { ...one, call: ['print-0'] }),
-      /call names "print-0", but only functions .*\(there are none\)/,
+      /call names "print-0", but only foreachBatch.*\(there are none\)/,
     ],
   ])('%s: one clear error', async (_, call, message) => {
     const failure = await millraceFailure(call());

@@ -7,7 +7,7 @@
 import { MillraceError } from '../../core/errors.ts';
 import type { BatchTimeMs, StreamId } from '../../core/ids.ts';
 import { resolveOptions } from '../../core/options.ts';
-import type { Graph, GraphNode } from '../../dstream/graph.ts';
+import type { Graph, GraphNode, OperatorKind } from '../../dstream/graph.ts';
 import { inputOptions } from '../../dstream/input-options.ts';
 import { OptionCheck } from '../../dstream/option-check.ts';
 import { buildGraph, isPipelineDefinition } from '../../dstream/pipeline.ts';
@@ -22,9 +22,10 @@ import type { BatchRecords } from './inline-inputs.ts';
 import { checkBatches, resolveShape, SHAPE_KEYS } from './kit-options.ts';
 import type { ResolvedShape, RunShape } from './kit-options.ts';
 import { ManualClock } from './manual-clock.ts';
-import { callOutput } from './output-calls.ts';
+import { callOutput, openCalled } from './output-calls.ts';
 
 const CALL = 'runPipeline';
+const CALLABLE: ReadonlySet<OperatorKind> = new Set(['foreachBatch', 'foreachPartition', 'to']);
 
 /** A definition, a module that has one as its default export, or the promise of `import()`. */
 export type PipelineModule =
@@ -38,8 +39,9 @@ export interface RunPipelineOptions extends RunShape {
   readonly inputs?: Readonly<Record<string, readonly (readonly unknown[])[]>>;
   /** Where time begins; it stands at the last batch time afterwards. @defaultValue one at 0 */
   readonly clock?: ManualClock;
-  /** Ids of `foreachBatch` and `foreachPartition` outputs whose functions are to be called, besides
-   * that their records are captured. @defaultValue none is called */
+  /** Ids of `foreachBatch` and `foreachPartition` outputs whose functions are to be called, and of
+   * `to` outputs whose sinks are to be written, besides that their records are captured.
+   * @defaultValue none is called */
   readonly call?: readonly string[];
 }
 
@@ -59,6 +61,7 @@ export async function runPipeline(
   const engine = new InlineEngine(graph, { ...run.shape, batchIntervalMs });
   const leavesOf = leavesOfRun(graph, engine, run);
   const captured = graph.outputs.map((node): CapturedOutput => ({ node, batches: [] }));
+  for (const { node } of captured) if (run.called.has(node.id)) await openCalled(node);
   const times: BatchTimeMs[] = [];
   for (let index = 0; index < run.shape.batches; index += 1) {
     const batchTimeMs = advanceToGrid(run.clock, batchIntervalMs);
@@ -176,14 +179,12 @@ function checkInputs(
 }
 
 function checkCalled(check: OptionCheck, graph: Graph, given: unknown = []): ReadonlySet<string> {
-  const callable = graph.outputs.flatMap(({ id, kind }) =>
-    kind === 'foreachBatch' || kind === 'foreachPartition' ? [id] : [],
-  );
+  const callable = graph.outputs.flatMap(({ id, kind }) => (CALLABLE.has(kind) ? [id] : []));
   const ids: readonly unknown[] = Array.isArray(given) ? given : [given];
   for (const id of ids) {
     check.require(
       (callable as readonly unknown[]).includes(id),
-      `call names ${JSON.stringify(id)}, but only functions of foreachBatch and foreachPartition ` +
+      `call names ${JSON.stringify(id)}, but only foreachBatch, foreachPartition and to ` +
         `can be called (${callable.join(', ') || 'there are none'})`,
     );
   }

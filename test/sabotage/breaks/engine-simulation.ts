@@ -108,9 +108,9 @@ export const ENGINE_SIMULATION_BREAKS: readonly Break[] = [
   broken({
     name: 'a batch is done before its output is committed',
     violates: 'R6, I1',
-    file: 'src/driver/output-runner.ts',
-    find: '    await sink.commit(batch, tokens);\n',
-    replace: '    void sink.commit(batch, tokens).catch(() => undefined);\n',
+    file: 'src/driver/sink-output.ts',
+    find: "  await step(output, { doing: 'commit', batchTimeMs }, () => sink.commit(batch, tokens));",
+    replace: '  void sink.commit(batch, tokens).catch(() => undefined);',
   }),
   broken({
     name: 'a restart runs the batches that were done again, under new times',

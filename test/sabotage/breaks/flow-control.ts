@@ -139,4 +139,12 @@ export const FLOW_CONTROL_BREAKS: readonly Break[] = [
     replace: '',
     caughtBy: sim('test/sim/engine-histories.test.ts', 'loses nothing that it promised'),
   },
+  {
+    name: 'a run that is given up waits for all calls of the user but the newest',
+    violates: 'no wait without an end',
+    file: 'src/driver/output-runner.ts',
+    find: '    this.#abandons.add(abandon);\n',
+    replace: '    this.#abandons.clear();\n    this.#abandons.add(abandon);\n',
+    caughtBy: unit(BATCHES, 'given up'),
+  },
 ];
