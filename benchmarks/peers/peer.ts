@@ -16,7 +16,7 @@ export interface Guarantee {
 }
 
 /** Programs that are not part of this project. */
-export type ToolName = 'go' | 'java' | 'maven' | 'python3' | 'redis-server';
+export type ToolName = 'go' | 'java' | 'maven' | 'python3';
 
 /** How long one sample is. */
 export interface SampleLength {

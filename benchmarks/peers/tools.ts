@@ -28,11 +28,6 @@ export const TOOLS: Readonly<Record<ToolName, Tool>> = {
     version: /\bSQLite 3\b/,
     wanted: 'Python 3 with its sqlite3',
   },
-  'redis-server': {
-    command: ['redis-server', '--version'],
-    version: /\bRedis server v=[7-9]\b/,
-    wanted: 'redis-server 7 or newer',
-  },
 };
 
 /** Why a peer that needs this tool cannot run here; `undefined`: it can. */

@@ -8,6 +8,7 @@ import { FULL_DISK_BREAKS } from './breaks/full-disks.ts';
 import { HARMED_LOGS_BREAKS } from './breaks/harmed-logs.ts';
 import { LOG_EDGE_BREAKS } from './breaks/log-edges.ts';
 import { LOG_BREAKS } from './breaks/log.ts';
+import { PEERS_BREAKS } from './breaks/peers.ts';
 import { SIMULATED_DISK_BREAKS } from './breaks/simulated-disk.ts';
 import { TWO_COPIES_BREAKS } from './breaks/two-copies.ts';
 import { INVERSE_WINDOW_BREAKS } from './breaks/inverse-windows.ts';
@@ -36,4 +37,5 @@ export const BREAKS: readonly Break[] = [
   ...BENCH_BREAKS,
   ...STATE_BREAKS,
   ...INVERSE_WINDOW_BREAKS,
+  ...PEERS_BREAKS,
 ];
