@@ -13,11 +13,10 @@ const RESOLVE = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-cl
 const HEAP = ['-Xms4g', '-Xmx4g', '-XX:+AlwaysPreTouch'];
 
 /** What Spark asks for on Java 17, where the platform's own classes are closed to it. */
-const OPENED = [
-  ...['lang', 'lang.invoke', 'io', 'net', 'nio', 'util', 'util.concurrent'].map(javaPackage),
-  javaPackage('util.concurrent.atomic'),
-  ...['sun.nio.ch', 'sun.nio.cs', 'sun.security.action', 'sun.util.calendar'],
-].map((name) => `--add-opens=java.base/${name}=ALL-UNNAMED`);
+const PACKAGES =
+  'java.lang java.lang.invoke java.io java.net java.nio java.util java.util.concurrent ' +
+  'java.util.concurrent.atomic sun.nio.ch sun.nio.cs sun.security.action sun.util.calendar';
+const OPENED = PACKAGES.split(' ').map((name) => `--add-opens=java.base/${name}=ALL-UNNAMED`);
 
 const SPARK = jvmRecipe('spark');
 const FLINK = jvmRecipe('flink');
@@ -82,19 +81,13 @@ function jvmRecipe(name: 'spark' | 'flink'): Recipe {
     sources: [...sources, `${name}/pom.xml`],
     async build({ folder, cache }, run) {
       const jars = join(folder, 'jars');
-      await run(
-        ...(['mvn', '-q', '-B', '-f', `${name}/pom.xml`, RESOLVE] as const),
-        ...['-DincludeScope=runtime', `-Dmdep.outputFile=${jars}`],
-        `-Dmaven.repo.local=${join(cache, 'maven')}`,
-      );
+      const settings = [`-Dmdep.outputFile=${jars}`, `-Dmaven.repo.local=${join(cache, 'maven')}`];
+      const resolve = ['-q', '-B', '-f', `${name}/pom.xml`, RESOLVE, '-DincludeScope=runtime'];
+      await run('mvn', ...resolve, ...settings);
       const classes = join(folder, 'classes');
       const classpath = [classes, readFileSync(jars, 'utf8').trim()].join(delimiter);
       await run('javac', '-nowarn', '-d', classes, '-cp', classpath, ...sources);
       writeFileSync(join(folder, 'arguments'), [...OPENED, '-cp', classpath, main].join('\n'));
     },
   };
-}
-
-function javaPackage(name: string): string {
-  return `java.${name}`;
 }
