@@ -2,7 +2,7 @@
  *
  * The table goes to standard output, progress to standard error, raw numbers with `--keep` to
  * benchmarks/results/. @module */
-import { rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { writeResult } from '../report.ts';
@@ -31,6 +31,7 @@ const USAGE = `npm run bench:peers -- [options]
   --cache DIR         where peers are built (default: .cache/peers)
   --build             build only
   --keep              write the raw numbers to benchmarks/results/
+  --show              measure nothing: the table of what was kept, of one run or of several
   --smoke             tiny, with what is built already: does it work, are the counts right?`;
 
 interface Choice {
@@ -42,6 +43,7 @@ interface Choice {
   readonly cache: string;
   readonly isBuildOnly: boolean;
   readonly isKept: boolean;
+  readonly isShowOnly: boolean;
   readonly isSmoke: boolean;
 }
 
@@ -56,6 +58,7 @@ function readArguments(): Choice {
       cache: { type: 'string', default: CACHE },
       build: { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
+      show: { type: 'boolean', default: false },
       smoke: { type: 'boolean', default: false },
     },
   });
@@ -68,6 +71,7 @@ function readArguments(): Choice {
     cache: values.cache,
     isBuildOnly: values.build,
     isKept: values.keep,
+    isShowOnly: values.show,
     isSmoke: values.smoke,
   };
 }
@@ -90,6 +94,14 @@ function sampleLength(workload: Workload, { isSmoke, seconds }: Choice) {
   if (isSmoke) return { warmUpMs: 100, measureMs: isLog ? 200 : 1_000, oursSeconds: 0.2 };
   const oursSeconds = seconds ?? (isLog ? 3 : 8);
   return { warmUpMs: isLog ? 1_500 : 5_000, measureMs: oursSeconds * 1_000, oursSeconds };
+}
+
+/** What `--keep` wrote of the wanted workloads. */
+function keptResults({ workloads }: Choice): PeersResult[] {
+  return workloads
+    .map((workload) => join(RESULTS, `peers-${workload}.json`))
+    .filter((path) => existsSync(path))
+    .map((path) => JSON.parse(readFileSync(path, 'utf8')) as PeersResult);
 }
 
 async function main(choice: Choice): Promise<void> {
@@ -130,7 +142,8 @@ if (process.argv.includes('--help')) console.log(USAGE);
 else {
   const choice = readArguments();
   try {
-    await main(choice);
+    if (choice.isShowOnly) console.log(peersText(keptResults(choice), [], { isSmoke: false }));
+    else await main(choice);
   } finally {
     rmSync(choice.scratch, { recursive: true, force: true });
   }
