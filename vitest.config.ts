@@ -48,7 +48,9 @@ export default defineConfig({
       thresholds: { branches: 100 },
     },
     projects: [
-      suite('unit', ['src/**/*.test.ts', 'test/spark/**/*.test.ts'], { timeoutMs: 2 * MINUTE_MS }),
+      suite('unit', ['{src,benchmarks}/**/*.test.ts', 'test/spark/**/*.test.ts'], {
+        timeoutMs: 2 * MINUTE_MS,
+      }),
       suite('sim', ['test/sim/**/*.test.ts', 'test/scenarios/**/*.test.ts'], {
         timeoutMs: 15 * MINUTE_MS,
       }),

@@ -4,45 +4,45 @@ import { LINE_COUNT, makeLines } from '../src/sources/generator-lines.ts';
 import type { EngineProcess } from './engine-process.ts';
 import { RECORD_BYTES, isSelected, wordWeight } from './generator-work.ts';
 
+/** What a pipeline's results add up to. */
+export type Sums = Readonly<Record<string, number>>;
+
+/** Of the first `count` records. @returns `selected` lines, or `words` and their `weighted` sum. */
+export function expectedSums(pipeline: 'filter-count' | 'word-count', count: number): Sums {
+  const lines = makeLines(1, RECORD_BYTES);
+  const over = (valueOf: (line: string) => number): number => sumOverRecords(lines, count, valueOf);
+  if (pipeline === 'filter-count') return { selected: over((line) => (isSelected(line) ? 1 : 0)) };
+  return {
+    words: over((line) => line.split(' ').length),
+    weighted: over((line) => sum(line.split(' ').map(wordWeight))),
+  };
+}
+
 /** @throws when what was printed is not what the records that went through must give. */
 export function checkOutput(pipeline: 'filter-count' | 'word-count', engine: EngineProcess): void {
-  const lines = makeLines(1, RECORD_BYTES);
-  const expected = (valueOf: (line: string) => number): number =>
-    sumOverRecords(lines, engine.recordCount, valueOf);
-  if (pipeline === 'filter-count') {
-    const counts = engine.output.filter((line) => /^\d+$/.test(line)).map(Number);
-    checkEqual(
-      'selected lines',
-      sum(counts),
-      expected((line) => (isSelected(line) ? 1 : 0)),
-    );
-    return;
+  const expected = expectedSums(pipeline, engine.recordCount);
+  for (const [name, found] of Object.entries(printedSums(pipeline, engine.output))) {
+    if (found === expected[name]) continue;
+    throw new Error(`${found} ${name}, but ${expected[name]} were sent`);
   }
-  const sums = engine.output.flatMap((line) => {
+}
+
+function printedSums(pipeline: 'filter-count' | 'word-count', output: readonly string[]): Sums {
+  if (pipeline === 'filter-count') {
+    return { selected: sum(output.filter((line) => /^\d+$/.test(line)).map(Number)) };
+  }
+  const batches = output.flatMap((line) => {
     const [, words, weighted] = /^words (\d+) (\d+)$/.exec(line) ?? [];
     return words === undefined ? [] : [{ words: Number(words), weighted: Number(weighted) }];
   });
-  const wordsOf = (line: string): string[] => line.split(' ');
-  const words = sum(sums.map((each) => each.words));
-  checkEqual(
-    'words',
-    words,
-    expected((line) => wordsOf(line).length),
-  );
-  const weighted = sum(sums.map((each) => each.weighted));
-  checkEqual(
-    'weighted words',
-    weighted,
-    expected((line) => sum(wordsOf(line).map(wordWeight))),
-  );
+  return {
+    words: sum(batches.map(({ words }) => words)),
+    weighted: sum(batches.map(({ weighted }) => weighted)),
+  };
 }
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
-}
-
-function checkEqual(what: string, found: number, expected: number): void {
-  if (found !== expected) throw new Error(`${found} ${what}, but ${expected} were sent`);
 }
 
 /** Sums `valueOf` over the first `count` records: line n of 1,024 is record n, and then again. */

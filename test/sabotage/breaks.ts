@@ -10,6 +10,7 @@ import { HARMED_LOGS_BREAKS } from './breaks/harmed-logs.ts';
 import { LIFE_CYCLE_BREAKS } from './breaks/life-cycle.ts';
 import { LOG_EDGE_BREAKS } from './breaks/log-edges.ts';
 import { LOG_BREAKS } from './breaks/log.ts';
+import { PEERS_BREAKS } from './breaks/peers.ts';
 import { SIMULATED_DISK_BREAKS } from './breaks/simulated-disk.ts';
 import { TWO_COPIES_BREAKS } from './breaks/two-copies.ts';
 import { INVERSE_WINDOW_BREAKS } from './breaks/inverse-windows.ts';
@@ -42,4 +43,5 @@ export const BREAKS: readonly Break[] = [
   ...LIFE_CYCLE_BREAKS,
   ...FLOW_CONTROL_BREAKS,
   ...SINK_BREAKS,
+  ...PEERS_BREAKS,
 ];

@@ -15,7 +15,8 @@ import { BREAKS } from './breaks.ts';
 import type { Break, Catcher } from './breaks/break.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const COPIED = ['src', 'test', 'scripts', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
+const CONFIGS = ['package.json', 'tsconfig.json', 'tsconfig.build.json'];
+const COPIED = ['src', 'test', 'benchmarks', 'scripts', ...CONFIGS];
 /** Of one run of a catcher, sound or broken. */
 const LIMIT_MS = 900_000;
 /** Of one test in a broken copy: it may be caught by waiting for ever, and that has to end. Unit
