@@ -11,6 +11,7 @@ import { LOG_BREAKS } from './breaks/log.ts';
 import { SIMULATED_DISK_BREAKS } from './breaks/simulated-disk.ts';
 import { TWO_COPIES_BREAKS } from './breaks/two-copies.ts';
 import { STATE_BREAKS } from './breaks/state.ts';
+import { TOUCHED_KEY_BREAKS } from './breaks/touched-keys.ts';
 import { STORAGE_LEVEL_BREAKS } from './breaks/storage-levels.ts';
 import { TESTING_BREAKS } from './breaks/testing.ts';
 import { TOOL_BREAKS } from './breaks/tools.ts';
@@ -34,4 +35,5 @@ export const BREAKS: readonly Break[] = [
   ...ENGINE_SIMULATION_BREAKS,
   ...BENCH_BREAKS,
   ...STATE_BREAKS,
+  ...TOUCHED_KEY_BREAKS,
 ];
