@@ -7,10 +7,23 @@ import { defineConfig } from 'vitest/config';
 
 const MINUTE_MS = 60_000;
 
-/** One suite. Files of suites that start processes run alone, one after the other.
- * @param options timeoutMs: ends what would wait for ever; an ordinary test on a machine several
- *   times slower must stay far below it. */
-function suite(name: string, include: string[], options: { timeoutMs: number; isSerial?: true }) {
+/** Files at a time. */
+const WORKERS = 2;
+
+interface SuiteOptions {
+  /** Ends what would wait for ever; an ordinary test on a machine several times slower must stay far
+   * below it. */
+  readonly timeoutMs: number;
+  /** Its files start processes that want the machine for themselves: one after the other, and not
+   * beside another suite. */
+  readonly isSerial?: true;
+  /** Suites of a lower one come first. Those of one group have the same number of workers. */
+  readonly group?: number;
+}
+
+/** One suite. */
+function suite(name: string, include: string[], options: SuiteOptions) {
+  const isSerial = options.isSerial === true;
   return {
     extends: true as const,
     test: {
@@ -20,9 +33,9 @@ function suite(name: string, include: string[], options: { timeoutMs: number; is
       server: { deps: { external: [/\/dist\//] } },
       testTimeout: options.timeoutMs,
       hookTimeout: options.timeoutMs,
-      ...(options.isSerial === true
-        ? { fileParallelism: false, maxWorkers: 1, sequence: { groupOrder: 1 } }
-        : {}),
+      fileParallelism: !isSerial,
+      maxWorkers: isSerial ? 1 : WORKERS,
+      sequence: { groupOrder: options.group ?? (isSerial ? 1 : 0) },
     },
   };
 }
@@ -36,7 +49,7 @@ const BINDING = 'disk-thread,disk-thread-main,disk-thread-protocol,system-calls'
 export default defineConfig({
   test: {
     pool: 'forks', // a crash of a test's process cannot take vitest down
-    maxWorkers: 2,
+    maxWorkers: WORKERS,
     globalSetup: './test/support/temporary-place.ts',
     reporters: ['default', './test/plain-reporter.ts'],
     coverage: {
@@ -60,7 +73,8 @@ export default defineConfig({
         isSerial: true,
       }),
       suite('faults', ['test/faults/**/*.test.ts'], { timeoutMs: 20 * MINUTE_MS, isSerial: true }),
-      suite('crash', ['test/crash/**/*.test.ts'], { timeoutMs: 15 * MINUTE_MS, isSerial: true }),
+      // A process that is about to be killed mostly waits for its next batch, so two files at a time.
+      suite('crash', ['test/crash/**/*.test.ts'], { timeoutMs: 15 * MINUTE_MS, group: 2 }),
     ],
   },
 });

@@ -16,6 +16,7 @@ import type { FrozenState, SnapshotHead, TakeEntries } from '../state/snapshot-f
 import { ENTRY_HEADER_BYTES, EntryCursor, NO_ADDRESS } from '../state/state-entry.ts';
 import { StatePartition } from '../state/state-partition.ts';
 import type { StateHandle } from '../state/state-reader.ts';
+import { StateValues } from '../state/state-value.ts';
 
 export interface KeyedStateOptions {
   readonly graph: Graph;
@@ -263,11 +264,13 @@ export class KeyedState {
       values.set(text, pair);
     }
     const deltas = partitions.map(() => new DeltaWriter(batchTimeMs));
+    const encoded = new StateValues(codec);
     for (const [key, value] of values.values()) {
       keys.encode(key);
+      encoded.encode(value);
       const { hash, bytes, lengthBytes } = keys;
       const delta = present(deltas[partitionOfKey(key, deltas.length, codec)], 'a partition');
-      delta.put({ hash, bytes, lengthBytes, replaces: NO_ADDRESS }, codec.pack(value));
+      delta.put({ hash, bytes, lengthBytes, replaces: NO_ADDRESS }, encoded);
     }
     for (const [index, delta] of deltas.entries()) {
       const entries = delta.finish();

@@ -10,6 +10,7 @@ import { CHUNK_BYTES_MAX, NO_ADDRESS } from './state-entry.ts';
 import { StatePartition } from './state-partition.ts';
 import { StateReader } from './state-reader.ts';
 import type { StateHandle } from './state-reader.ts';
+import { StateValues } from './state-value.ts';
 
 const HASH_SEED = 7;
 const options = { seed: HASH_SEED, hasExpiry: true };
@@ -24,13 +25,15 @@ interface Touch {
 function deltaOf(handle: StateHandle, touches: readonly Touch[], timeMs: number): Uint8Array {
   const reader = new StateReader(handle);
   const keys = new KeyEncoder(msgpackCodec, handle.seed);
+  const values = new StateValues(msgpackCodec);
   const delta = new DeltaWriter(timeMs);
   for (const { key, value } of touches) {
     keys.encode(key);
     const { hash, bytes, lengthBytes } = keys;
     const replaces = reader.find(hash, bytes, lengthBytes);
     if (value !== undefined) {
-      delta.put({ hash, bytes, lengthBytes, replaces }, msgpackCodec.pack(value));
+      values.encode(value);
+      delta.put({ hash, bytes, lengthBytes, replaces }, values);
     } else if (replaces !== NO_ADDRESS) delta.remove({ hash, bytes, lengthBytes, replaces });
   }
   return delta.finish() ?? new Uint8Array();

@@ -9,6 +9,7 @@
  * @module */
 import { present } from '../core/assert.ts';
 import { ENTRY_HEADER_BYTES, chunkOf, entryBytes, NO_ADDRESS, offsetOf } from './state-entry.ts';
+import type { StateValues } from './state-value.ts';
 
 /** What a task needs to read a partition. Structured-cloneable; good until its task has ended. */
 export interface StateHandle {
@@ -35,6 +36,11 @@ export class StateReader {
     this.#handle = handle;
     this.#index = new Uint32Array(handle.index);
     this.#mask = this.#index.length / 2 - 1;
+  }
+
+  /** Of the hash of keys. */
+  get seed(): number {
+    return this.#handle.seed;
   }
 
   /** Address of the entry with this key, or NO_ADDRESS. */
@@ -83,6 +89,14 @@ export class StateReader {
     const offset = offsetOf(address);
     const at = offset + ENTRY_HEADER_BYTES + view.getUint32(offset + 4, true);
     return bytes.subarray(at, at + view.getUint32(offset + 8, true));
+  }
+
+  /** The value of an entry, unpacked. */
+  readValue(address: number, values: StateValues): unknown {
+    const chunk = this.#chunkOf(address);
+    const offset = offsetOf(address);
+    const at = offset + ENTRY_HEADER_BYTES + chunk.view.getUint32(offset + 4, true);
+    return values.decode(chunk, at, chunk.view.getUint32(offset + 8, true));
   }
 
   /** Length of the whole entry, a multiple of 8. */

@@ -11,11 +11,12 @@ import { inspect } from 'node:util';
 import { isSliding } from '../dstream/graph.ts';
 import type { GraphNode } from '../dstream/graph.ts';
 import type { StateUpdateAction, TaskSpec, TaskValue } from '../dstream/task-spec.ts';
-import { KeyMap } from '../serde/canonical-key.ts';
 import { DeltaWriter } from '../state/delta-writer.ts';
-import { KeyEncoder } from '../state/key-encoder.ts';
+import type { DeltaBytes } from '../state/delta-writer.ts';
 import { NO_ADDRESS } from '../state/state-entry.ts';
 import { StateReader } from '../state/state-reader.ts';
+import { StateValues } from '../state/state-value.ts';
+import { TouchedKeys } from '../state/touched-keys.ts';
 import { PieceWriter } from './shuffle-piece.ts';
 import { combinerOf } from './shuffle-map.ts';
 import { functionOf, pairOf, refuseNonBoolean } from './stage-chain.ts';
@@ -48,7 +49,8 @@ class StateTask {
   readonly due: Uint32Array;
   readonly batchTimeMs: number;
   readonly reader: StateReader;
-  readonly #keys: KeyEncoder;
+  readonly touched: TouchedKeys;
+  readonly #values: StateValues;
   readonly #delta: DeltaWriter;
 
   constructor(node: GraphNode, { action, spec, env }: Work) {
@@ -57,32 +59,38 @@ class StateTask {
     this.due = action.due;
     this.batchTimeMs = spec.batchTimeMs;
     this.reader = new StateReader(action.store);
-    this.#keys = new KeyEncoder(env.codec, action.store.seed);
+    this.touched = new TouchedKeys(this.reader, env.codec);
+    this.#values = new StateValues(env.codec);
     this.#delta = new DeltaWriter(spec.batchTimeMs);
   }
 
-  /** The state of a key before this batch. */
-  load(key: unknown): Cell {
-    const keys = this.#keys;
-    keys.encode(key);
-    const address = this.reader.find(keys.hash, keys.bytes, keys.lengthBytes);
-    if (address === NO_ADDRESS)
-      return { address, exists: false, value: undefined, isChanged: false };
-    const value = this.env.codec.unpack(this.reader.valueOf(address));
-    return { address, exists: true, value, isChanged: false };
+  /** The state before this batch of a key that was touched. */
+  load(keyNumber: number): Cell {
+    return this.loadAt(this.touched.addressOf(keyNumber));
+  }
+
+  loadAt(address: number): Cell {
+    if (address === NO_ADDRESS) return { exists: false, value: undefined, isChanged: false };
+    const value = this.reader.readValue(address, this.#values);
+    return { exists: true, value, isChanged: false };
   }
 
   /** Writes down what has become of a key that was touched. @param isTimed an untouched value has
    * to be written too, for the time of its touch. */
-  save(key: unknown, { address, exists, value, isChanged }: Cell, isTimed: boolean): void {
+  save(keyNumber: number, { exists, value, isChanged }: Cell, isTimed: boolean): void {
+    const place = this.touched.placeOf(keyNumber);
+    const { replaces: address } = place;
     if (exists ? !isChanged && !isTimed : address === NO_ADDRESS) return;
-    const keys = this.#keys;
-    keys.encode(key);
-    const { hash, bytes, lengthBytes } = keys;
-    const place = { hash, bytes, lengthBytes, replaces: address };
-    if (!exists) this.#delta.remove(place);
-    else if (isChanged) this.#delta.put(place, this.env.codec.pack(value));
-    else this.#delta.put(place, this.reader.valueOf(address));
+    if (!exists) return this.#delta.remove(place);
+    if (!isChanged) return this.#delta.put(place, bytesOf(this.reader.valueOf(address)));
+    this.#values.encode(value);
+    this.#delta.put(place, this.#values);
+  }
+
+  /** Writes down that a key is gone which nothing has touched. */
+  removeAt(hash: number, address: number): void {
+    const key = bytesOf(this.reader.keyOf(address));
+    this.#delta.remove({ ...key, hash, replaces: address });
   }
 
   finish(output: PieceWriter | undefined): TaskValue {
@@ -106,7 +114,8 @@ function sliding(task: StateTask): StageEnd {
   return {
     push(record) {
       const [key, [leaving, entering]] = record as WindowRecord;
-      const cell = task.load(key);
+      const keyNumber = task.touched.touch(key);
+      const cell = task.load(keyNumber);
       let { exists, value } = cell;
       if (leaving.length > 0) {
         if (!exists) throw new OperatorFailure(id, nothingToLeave(key));
@@ -114,7 +123,7 @@ function sliding(task: StateTask): StageEnd {
       }
       if (entering.length > 0) value = exists ? combine(value, entering[0]) : entering[0];
       exists = isKept(key, value);
-      task.save(key, { ...cell, exists, value, isChanged: true }, false);
+      task.save(keyNumber, { ...cell, exists, value, isChanged: true }, false);
     },
     finish: () => task.finish(undefined),
   };
@@ -147,20 +156,26 @@ function nothingToLeave(key: unknown): Error {
   );
 }
 
+function bytesOf(bytes: Uint8Array): DeltaBytes {
+  return { bytes, lengthBytes: bytes.byteLength };
+}
+
 function updating(task: StateTask): StageEnd {
   const { id } = task.node;
   const f = functionOf<(values: unknown[], state: unknown) => unknown>(task.node);
-  const groups = new KeyMap<unknown[]>(task.env.codec);
+  /** By the number of the key. */
+  const groups: unknown[][] = [];
   return {
     push(record) {
       const pair = pairOf(id, record);
-      const group = groups.get(pair[0]);
-      if (group === undefined) groups.set(pair[0], [pair[1]]);
+      const keyNumber = task.touched.touch(pair[0]);
+      const group = groups[keyNumber];
+      if (group === undefined) groups.push([pair[1]]);
       else group.push(pair[1]);
     },
     finish() {
-      groups.forEach((key, values) => {
-        const cell = task.load(key);
+      for (const [keyNumber, values] of groups.entries()) {
+        const cell = task.load(keyNumber);
         let state: unknown;
         try {
           state = f(values, cell.value);
@@ -168,9 +183,11 @@ function updating(task: StateTask): StageEnd {
           throw new OperatorFailure(id, error);
         }
         if (typeof state === 'object' && state !== null) refusePromise(id, state);
-        const exists = state !== undefined;
-        task.save(key, { ...cell, exists, value: state, isChanged: true }, false);
-      });
+        cell.exists = state !== undefined;
+        cell.value = state;
+        cell.isChanged = true;
+        task.save(keyNumber, cell, false);
+      }
       return task.finish(undefined);
     },
   };
@@ -178,31 +195,33 @@ function updating(task: StateTask): StageEnd {
 
 function mapping(task: StateTask): StageEnd {
   const { id } = task.node;
-  const cells = new KeyMap<Cell>(task.env.codec);
+  /** By the number of the key. */
+  const cells: Cell[] = [];
   const output = isRead(task) ? new PieceWriter(task.env.codec) : undefined;
   const state = new TouchedState();
   const call = calling(task.node, state, (record) => output?.add(record));
   return {
     push(record) {
-      const [key, value] = pairOf(id, record);
-      let cell = cells.get(key);
+      const pair = pairOf(id, record);
+      const keyNumber = task.touched.touch(pair[0]);
+      let cell = cells[keyNumber];
       if (cell === undefined) {
-        cell = task.load(key);
-        cells.set(key, cell);
+        cell = task.load(keyNumber);
+        cells.push(cell);
       }
       state.begin(cell);
-      call(key, value);
+      call(pair[0], pair[1]);
     },
     finish() {
       const timeoutMs = task.node.options['timeoutMs'];
       const isTimed = typeof timeoutMs === 'number';
-      cells.forEach((key, cell) => task.save(key, cell, isTimed));
+      for (const [keyNumber, cell] of cells.entries()) task.save(keyNumber, cell, isTimed);
       if (isTimed) {
-        expire(task, task.batchTimeMs - timeoutMs, (key, cell) => {
-          if (cells.get(key) !== undefined) return; // its new records come before its timeout
-          state.beginTimeout(cell);
-          call(key, undefined);
-          task.save(key, { ...cell, exists: false }, false);
+        expire(task, task.batchTimeMs - timeoutMs, (hash, address) => {
+          if (task.touched.has(hash, address)) return; // its new records come before its timeout
+          state.beginTimeout(task.loadAt(address));
+          call(task.env.codec.unpack(task.reader.keyOf(address)), undefined);
+          task.removeAt(hash, address);
         });
       }
       return task.finish(output);
@@ -240,16 +259,13 @@ function calling(
 
 /** Visits the keys whose last touch was before `thresholdMs`, each once. */
 function expire(
-  { reader, due, env }: StateTask,
+  { reader, due }: StateTask,
   thresholdMs: number,
-  visit: (key: unknown, cell: Cell) => void,
+  visit: (hash: number, address: number) => void,
 ): void {
   for (const hash of due) {
     for (const address of reader.withHash(hash)) {
-      if (reader.touchedMs(address) >= thresholdMs) continue;
-      const key = env.codec.unpack(reader.keyOf(address));
-      const value = env.codec.unpack(reader.valueOf(address));
-      visit(key, { address, exists: true, value, isChanged: false });
+      if (reader.touchedMs(address) < thresholdMs) visit(hash, address);
     }
   }
 }

@@ -6,8 +6,6 @@ import { stateMisuse } from '../dstream/state-spec.ts';
 
 /** What is known of the state of a key in a task. */
 export interface Cell {
-  /** Of its entry before this batch, or NO_ADDRESS. */
-  readonly address: number;
   exists: boolean;
   value: unknown;
   /** The value is another one than before. */

@@ -16,6 +16,7 @@ import { TWO_COPIES_BREAKS } from './breaks/two-copies.ts';
 import { INVERSE_WINDOW_BREAKS } from './breaks/inverse-windows.ts';
 import { SINK_BREAKS } from './breaks/sinks.ts';
 import { STATE_BREAKS } from './breaks/state.ts';
+import { TOUCHED_KEY_BREAKS } from './breaks/touched-keys.ts';
 import { STORAGE_LEVEL_BREAKS } from './breaks/storage-levels.ts';
 import { TESTING_BREAKS } from './breaks/testing.ts';
 import { TOOL_BREAKS } from './breaks/tools.ts';
@@ -44,4 +45,5 @@ export const BREAKS: readonly Break[] = [
   ...FLOW_CONTROL_BREAKS,
   ...SINK_BREAKS,
   ...PEERS_BREAKS,
+  ...TOUCHED_KEY_BREAKS,
 ];

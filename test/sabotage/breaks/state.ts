@@ -55,7 +55,7 @@ export const STATE_BREAKS: readonly Break[] = [
     name: 'a key is timed out that has a record in this batch',
     violates: 'keyed state: timeouts fire in their batch',
     file: 'src/workers/state-update.ts',
-    find: '          if (cells.get(key) !== undefined) return; // its new records come before its timeout\n',
+    find: '          if (task.touched.has(hash, address)) return; // its new records come before its timeout\n',
     replace: '',
     caughtBy: sim(LAWS, 'whatever threads die'),
   },
