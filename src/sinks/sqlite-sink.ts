@@ -48,7 +48,7 @@ export function sqliteSink(options: SqliteSinkOptions): Sink<SqliteRow> {
   return new SqliteSink(checkOptions(options));
 }
 
-export class SqliteSink implements Sink<unknown> {
+class SqliteSink implements Sink<unknown> {
   readonly guarantee = 'exactly-once';
   readonly target: string;
   readonly #to: Target;
