@@ -62,8 +62,10 @@ export class EngineHistory {
   readonly #shares = new Map<number, string>();
   #epochMs = EPOCH_MS;
   #runCount = 0;
-  /** Of the wall clock. */
+  /** When this run began, of the wall clock; its last batch; whether a receiver has started. */
   #startedMs = 0;
+  #submittedMs = 0;
+  #isReceiving = false;
   #engine: SimEngine | undefined;
   /** Of the present run's events. */
   #order = new EventOrder();
@@ -137,6 +139,8 @@ export class EngineHistory {
     this.#epochMs += run.clockJumpMs;
     this.#order = new EventOrder();
     this.#startedMs = this.#epochMs + this.scheduler.nowMs;
+    this.#submittedMs = 0;
+    this.#isReceiving = false;
     const engine = new SimEngine(`process ${this.#runCount}`, this.#machine, {
       ...run,
       definition: pipelineOf(this.plan, run, this.world.sources),
@@ -306,6 +310,7 @@ export class EngineHistory {
     if (event.type === 'blocks-lost') {
       this.world.problems.push(`${event.recordCount} records of ${event.batchTimeMs} are lost`);
     }
+    if (event.type === 'receiver-started') this.#isReceiving = true;
     if (event.type !== 'batch-submitted') return;
     this.#checkMadeUp(event.batchTimeMs);
     const share = `${event.recordCount} records in ${event.blockCount} blocks`;
@@ -315,13 +320,16 @@ export class EngineHistory {
     this.world.problems.push(`batch ${event.batchTimeMs} had ${before} and has ${share} (I5)`);
   }
 
-  /** Where the batch times of a downtime are made up, the first batches of a run leave none out. */
+  /** Where the batch times of a downtime are made up, what a run allocates leaves none out. What it
+   * submits before it receives may be of earlier runs, which skip times when they are late. */
   #checkMadeUp(batchTimeMs: number): void {
     const { catchUp, batchIntervalMs } = this.plan.last.options;
-    const lastMs = Math.max(0, ...this.#shares.keys());
-    if (catchUp !== 'replay' || lastMs === 0 || batchTimeMs <= lastMs + batchIntervalMs) return;
-    if (lastMs + batchIntervalMs > this.#startedMs) return;
-    this.world.problems.push(`there is no batch between ${lastMs} and ${batchTimeMs}`);
+    const nextMs = this.#submittedMs + batchIntervalMs;
+    const hasBefore = this.#submittedMs > 0;
+    this.#submittedMs = batchTimeMs;
+    if (catchUp !== 'replay' || !this.#isReceiving || !hasBefore) return;
+    if (batchTimeMs === nextMs || nextMs > this.#startedMs) return;
+    this.world.problems.push(`batch ${nextMs} was missed, and ${batchTimeMs} is the next one`);
   }
 
   #onAnnounced(thread: SimThread, { blocks }: AnnouncementBatch) {
