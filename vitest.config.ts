@@ -11,8 +11,8 @@ const MINUTE_MS = 60_000;
 const WORKERS = 2;
 
 interface SuiteOptions {
-  /** Ends what would wait for ever; an ordinary test on a machine several times slower must stay far
-   * below it. */
+  /** Ends what would wait for ever; an ordinary test on a machine several times slower must stay
+   * far below it. */
   readonly timeoutMs: number;
   /** Its files start processes that want the machine for themselves: one after the other, and not
    * beside another suite. */
@@ -73,7 +73,7 @@ export default defineConfig({
         isSerial: true,
       }),
       suite('faults', ['test/faults/**/*.test.ts'], { timeoutMs: 20 * MINUTE_MS, isSerial: true }),
-      // A process that is about to be killed mostly waits for its next batch, so two files at a time.
+      // A process that is about to be killed mostly waits for its next batch: two files at a time.
       suite('crash', ['test/crash/**/*.test.ts'], { timeoutMs: 15 * MINUTE_MS, group: 2 }),
     ],
   },

@@ -142,10 +142,11 @@ export class DStream<T> {
     return this.persist(options);
   }
 
-  /** How often the state of this stream is written to the checkpoint directory: after the first batch
-   * at or behind each multiple of `interval` in which it changes. A crash runs the batches since
-   * then again, to make the state again. Without it a snapshot is due each 10 batches, or later when
-   * little has changed. All states of a pipeline are one file: the shortest interval counts.
+  /** How often the state of this stream is written to the checkpoint directory: after the first
+   * batch at or behind each multiple of `interval` in which it changes. A crash runs the batches
+   * since then again, to make the state again. Without it a snapshot is due each 10 batches, or
+   * later when little has changed. All states of a pipeline are one file: the shortest interval
+   * counts.
    * Of a stream without state nothing has to be kept, because its batches are in the log: there it
    * does nothing, so that a pipeline that was written for Spark stays as it is.
    * @param interval a multiple of this stream's slide, at most 10,000 times as long.
@@ -326,8 +327,8 @@ export class DStream<T> {
    * what leaves and what enters, however long the window is; it needs a checkpoint directory. There
    * is a record as soon as the first one has come, and for ever: what is left when all have gone.
    * @param f associative; it may change and return its first argument.
-   * @param inverse takes away what is oldest: `inverse(f(a, b), a)` is `b`, and `f(inverse(a, a), b)`
-   *   too. It may change and return its first argument. */
+   * @param inverse takes away what is oldest: `inverse(f(a, b), a)` is `b`, and
+   *   `f(inverse(a, a), b)` too. It may change and return its first argument. */
   reduceByWindow(
     f: (a: T, b: T) => T,
     length: Duration,
@@ -362,9 +363,9 @@ export class DStream<T> {
   }
 
   /** For each window a pair for each key: the key, and its values combined pairwise in their order.
-   * Each batch is reduced once, and windows combine the results. With an inverse function the values
-   * are kept from window to window, as in `reduceByWindow`; a key stays when all of its values have
-   * left, unless `filter` drops it.
+   * Each batch is reduced once, and windows combine the results. With an inverse function the
+   * values are kept from window to window, as in `reduceByWindow`; a key stays when all of its values
+   * have left, unless `filter` drops it.
    * @param f associative; it may change and return its first argument.
    * @param inverse takes a value away again, as in `reduceByWindow`. */
   reduceByKeyAndWindow<K, V>(

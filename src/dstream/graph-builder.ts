@@ -76,16 +76,16 @@ export class GraphBuilder {
     return id;
   }
 
-  /** Says how often state is to be kept, of the operator that makes a stream. A stream without state
-   * has nothing to keep: the interval is only checked. @throws {MillraceError} CONTEXT_STATE after
-   * `seal`. */
+  /** Says how often state is to be kept, of the operator that makes a stream. A stream without
+   * state has nothing to keep: the interval is only checked. @throws {MillraceError} CONTEXT_STATE
+   * after `seal`. */
   setCheckpoint(streamId: string, checkpointMs: number): void {
     const node = this.#stateOf(streamId);
     if (this.#isSealed) {
       throw new MillraceError(
         'CONTEXT_STATE',
-        `pipeline ${this.#pipelineName}: checkpoint of ${streamId} was called after the graph was ` +
-          'built; call it while the function given to definePipeline runs',
+        `pipeline ${this.#pipelineName}: checkpoint of ${streamId} was called after the graph ` +
+          'was built; call it while the function given to definePipeline runs',
       );
     }
     const options = Object.freeze({ ...node.options, checkpointMs });

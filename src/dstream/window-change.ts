@@ -4,8 +4,8 @@
  *      the window that ended at 12    9──────────12
  *      the window that ends at 14             11──────────14      9, 10 leave; 13, 14 come in
  *
- * The window ends at the last multiple of the slide at or before a batch, also when no batch came at
- * that time. So after each batch it is known where the window ends, whatever gaps there are, and
+ * The window ends at the last multiple of the slide at or before a batch, also when no batch came
+ * at that time. So after each batch it is known where the window ends, whatever gaps there are, and
  * nothing has to be remembered but the last batch.
  * @module */
 
@@ -22,7 +22,7 @@ export interface WindowChange {
   readonly enteringMs: readonly number[];
 }
 
-/** @param throughMs the batch after which the window is as it is; `undefined`: it holds nothing yet.
+/** @param throughMs the batch after which the window is as it is; `undefined`: it is empty yet.
  * @returns `undefined` when it stays where it is. */
 export function windowChange(
   span: SlidingSpan,

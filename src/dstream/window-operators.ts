@@ -7,8 +7,8 @@
  *
  *      reduceByKeyAndWindow-0.batch ─► reduceByKeyAndWindow-0.window ─► reduceByKeyAndWindow-0
  *
- * With an inverse function a window is one node that keeps a value for each key and reads only what
- * leaves and what enters (window-change.ts, docs/decisions/0013-windows-with-an-inverse.md). That of
+ * With an inverse function a window is one node that keeps a value for each key and reads only
+ * what leaves and what enters (window-change.ts, docs/decisions/0013-windows-with-an-inverse.md). That of
  * `reduceByWindow` has all records under one key.
  * @module */
 import { parseDuration } from '../core/duration.ts';
@@ -61,8 +61,8 @@ type Combine = (a: never, b: never) => unknown;
 
 export interface InverseWindowOptions<K, V> extends ShuffleOptions {
   /** Keys for which it returns false leave the window for good; asked after each change of a key.
-   * Without it a key stays when all of its values have left, with what the inverse function has made
-   * of them: a sum of 0. It may let a key go only then. */
+   * Without it a key stays when all of its values have left, with what the inverse function has
+   * made of them: a sum of 0. It may let a key go only then. */
   readonly filter?: (pair: readonly [K, V]) => boolean;
 }
 

@@ -128,8 +128,8 @@ function join(source: ShuffleSource, kind: JoinKind, push: Push): number {
   });
 }
 
-/** Of a window that moves: a record for each key that something leaves or enters for, with the values
- * that leave, combined, and those that enter: one or none of each. */
+/** Of a window that moves: a record for each key that something leaves or enters for, with the
+ * values that leave, combined, and those that enter: one or none of each. */
 function leaveAndEnter({ node, inputs, codec }: ShuffleSource, push: Push): number {
   const combine = combinerOf(node);
   const changes = new KeyMap<readonly [leaving: unknown[], entering: unknown[]]>(codec);
