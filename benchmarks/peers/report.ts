@@ -41,8 +41,8 @@ const HEAD = [
   'by ours',
 ];
 
-/** All workloads of one run. A second of a cold peer says nothing about its speed: a smoke run tells
- * only that all counts are right. */
+/** All workloads of one run. A second of a cold peer says nothing about its speed: a smoke run
+ * tells only that all counts are right. */
 export function peersText(
   results: readonly PeersResult[],
   skipped: readonly Skipped[],
