@@ -1,4 +1,4 @@
-/** Tests for the cache of what was built, and for the pins that make it the same tomorrow. @module */
+/** Tests for the cache of what was built, and for the pins that make it the same again. @module */
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

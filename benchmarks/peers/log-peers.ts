@@ -24,7 +24,8 @@ const LOG_WORKLOADS: readonly Workload[] = ['records', 'blocks'];
 const GO: Recipe = {
   name: 'go',
   sources: ['go/'],
-  build: ({ folder }, run) => run('go', 'build', '-C', 'go', '-o', join(folder, 'peer'), '.'),
+  build: ({ folder }, run) =>
+    run('go', 'build', '-C', 'go', '-buildvcs=false', '-o', join(folder, 'peer'), '.'),
 };
 
 function goPeer(name: string, system: string, guarantee: Guarantee): Peer {

@@ -1,4 +1,4 @@
-/** Ours beside the peers: the same samples as `npm run bench` takes. Needs a built dist/. @module */
+/** Ours beside the peers: the samples that `npm run bench` takes. Needs a built dist/. @module */
 import type { Benchmark, Conditions, Point } from '../benchmark.ts';
 import { pipelineThroughput } from '../pipeline-throughput.bench.ts';
 import { walAppend } from '../wal-append.bench.ts';

@@ -105,7 +105,7 @@ function keptResults({ workloads }: Choice): PeersResult[] {
 }
 
 async function main(choice: Choice): Promise<void> {
-  const { isSmoke, cache, scratch, repetitions } = choice;
+  const { isSmoke, cache } = choice;
   const { peers, skipped } = selectPeers(PEERS, choice, {
     missing: missingReason,
     isBuilt: (recipe) => isBuilt(recipe, cache),
@@ -117,6 +117,21 @@ async function main(choice: Choice): Promise<void> {
     await build(recipe, cache);
   }
   const results: PeersResult[] = [];
+  try {
+    await measureAll(choice, peers, results);
+  } finally {
+    // What was measured before something failed is told too.
+    console.log(peersText(results, skipped, { isSmoke: choice.isSmoke }));
+  }
+}
+
+/** @param results gets those of each workload when it is done. */
+async function measureAll(
+  choice: Choice,
+  peers: readonly Peer[],
+  results: PeersResult[],
+): Promise<void> {
+  const { isSmoke, cache, scratch, repetitions } = choice;
   for (const workload of choice.isBuildOnly ? [] : choice.workloads) {
     const able = peers.filter(({ workloads }) => workloads.includes(workload));
     if (able.length === 0) continue;
@@ -135,7 +150,6 @@ async function main(choice: Choice): Promise<void> {
     results.push(result);
     if (choice.isKept && !isSmoke) console.error(`${writeResult(RESULTS, result)} written`);
   }
-  console.log(peersText(results, skipped, { isSmoke }));
 }
 
 if (process.argv.includes('--help')) console.log(USAGE);

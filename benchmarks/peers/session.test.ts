@@ -1,5 +1,5 @@
-/** Tests for one workload from end to end, with peers that are this Node: neither Go nor Java has to
- * be here for the harness to stay whole. Everything but the peers' own programs is the real thing.
+/** Tests for one workload from end to end, with peers that are this Node: neither Go nor Java has
+ * to be here for the harness to stay whole. All but the peers' own programs is the real thing.
  * @module */
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
