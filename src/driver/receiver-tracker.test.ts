@@ -193,6 +193,19 @@ describe('an announcement', () => {
 });
 
 describe('when a thread dies', () => {
+  it('what it had posted of its receivers is no news any more when it comes late', async () => {
+    await start();
+    const { driver, life } = executor();
+    executor().die();
+    await settle();
+    await driver.receiverEvent(life, { kind: 'started' });
+    await driver.receiverEvent(life, { kind: 'ended' });
+    await driver.receiverEvent(life, { kind: 'error', message: 'it hurts' });
+    const types = events.map(({ type }) => type);
+    expect(types).toEqual(['executor-died', 'receiver-error']);
+    expect(receivers.hasEnded).toBe(false);
+  });
+
   it('another takes its place, with new lives from the merged positions', async () => {
     await start();
     const position = { positions: [{ partition: '', follows: null, last: 5 }] };

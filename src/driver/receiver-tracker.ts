@@ -292,6 +292,8 @@ export class ReceiverTracker {
       releaseClaim: async (life, key) => claims.settle(life.streamId, key),
       renewLife: (life) => this.#renew(executor, life),
       receiverEvent: async (life, event) => {
+        // What a dead thread had posted may come late, when it is no news of the receiver any more.
+        if (event.kind !== 'error' && !this.isCurrentLife(life)) return;
         this.#reports.tell(life, nameOf(executor), event);
         if (event.kind === 'error') this.#endIfHopeless(life, event.error);
       },

@@ -80,4 +80,12 @@ export const LIFE_CYCLE_BREAKS: readonly Break[] = [
     replace: '',
     caughtBy: unit('src/core/events.test.ts', 'once it is closed'),
   },
+  {
+    name: 'a receiver of a dead thread starts again when its news comes late',
+    violates: 'a receiver starts, then stops or restarts',
+    file: 'src/driver/receiver-tracker.ts',
+    find: "        if (event.kind !== 'error' && !this.isCurrentLife(life)) return;\n",
+    replace: '',
+    caughtBy: unit('src/driver/receiver-tracker.test.ts', 'no news any more'),
+  },
 ];
