@@ -1,5 +1,5 @@
-/** Counts of keys over a window, with an inverse function or without one: pairs that are made in the
- * tasks, as many in each batch and of the same keys. Prints how many the window holds.
+/** Counts of keys over a window, with an inverse function or without one: pairs that are made in
+ * the tasks, as many in each batch and of the same keys. Prints how many the window holds.
  * @module */
 import { definePipeline } from 'millrace';
 

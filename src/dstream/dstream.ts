@@ -364,8 +364,8 @@ export class DStream<T> {
 
   /** For each window a pair for each key: the key, and its values combined pairwise in their order.
    * Each batch is reduced once, and windows combine the results. With an inverse function the
-   * values are kept from window to window, as in `reduceByWindow`; a key stays when all of its values
-   * have left, unless `filter` drops it.
+   * values are kept from window to window, as in `reduceByWindow`; a key stays when all of its
+   * values have left, unless `filter` drops it.
    * @param f associative; it may change and return its first argument.
    * @param inverse takes a value away again, as in `reduceByWindow`. */
   reduceByKeyAndWindow<K, V>(

@@ -81,7 +81,8 @@ export function readsShuffle(kind: OperatorKind): kind is KindOf<'shuffle' | 'st
 }
 
 /** True for stateful operators that move a window over their stream: they take away from the
- * state what leaves it and add what comes in. Their shuffle is one of each batch, not of the last only. */
+ * state what leaves it and add what comes in. Their shuffle is one of each batch, not of the last
+ * only. */
 export function isSliding(kind: OperatorKind): boolean {
   return kind === 'reduceByKeyAndWindow';
 }

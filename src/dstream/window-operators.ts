@@ -8,8 +8,8 @@
  *      reduceByKeyAndWindow-0.batch ─► reduceByKeyAndWindow-0.window ─► reduceByKeyAndWindow-0
  *
  * With an inverse function a window is one node that keeps a value for each key and reads only
- * what leaves and what enters (window-change.ts, docs/decisions/0013-windows-with-an-inverse.md). That of
- * `reduceByWindow` has all records under one key.
+ * what leaves and what enters (window-change.ts, docs/decisions/0013-windows-with-an-inverse.md).
+ * That of `reduceByWindow` has all records under one key.
  * @module */
 import { parseDuration } from '../core/duration.ts';
 import type { Duration } from '../core/duration.ts';
