@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { BatchTimeMs } from '../core/ids.ts';
+import { NO_LOG_ID } from '../dstream/sink.ts';
 import type { SinkBatch } from '../dstream/sink.ts';
 import { DirectorySink } from './directory-sink.ts';
 import { formatText } from './text-format.ts';
@@ -211,6 +212,14 @@ describe('output that is not ours', () => {
     await rm(final, { recursive: true });
     await writeFile(final, 'a file');
     await expect(sink.prepare(BATCH)).rejects.toMatchObject(refused);
+  });
+
+  it('is that of another run, where neither has a checkpoint directory', async () => {
+    const nowhere = { ...BATCH, logId: NO_LOG_ID };
+    await sink.prepare(nowhere);
+    await sink.commit(nowhere, await writeParts(nowhere));
+    await expect(newSink().prepare(nowhere)).rejects.toThrow(/another run without a checkpoint/);
+    expect(await contentOf('counts-1000')).toEqual(WHOLE);
   });
 
   it('that appears while the batch runs is not overwritten', async () => {

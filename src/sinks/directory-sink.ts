@@ -20,6 +20,7 @@ import { access, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { reached } from '../core/crash-point.ts';
 import { MillraceError, toError } from '../core/errors.ts';
+import { NO_LOG_ID } from '../dstream/sink.ts';
 import type { PartitionWriter, Sink, SinkBatch } from '../dstream/sink.ts';
 import { makeDirectoryDurable, syncDirectory } from './durable-directory.ts';
 import { partName, PartWriter } from './part-writer.ts';
@@ -76,6 +77,9 @@ export class DirectorySink implements Sink<unknown> {
     const paths = this.#paths(batch);
     return this.#attempt('prepared', paths, async () => {
       const isCommitted = await isOursOrAbsent(paths.final, batch);
+      if (isCommitted && batch.logId === NO_LOG_ID) {
+        throw conflict(paths.final, 'is output of another run without a checkpoint directory');
+      }
       await rm(paths.temporary, { recursive: true, force: true });
       if (isCommitted) {
         // The crash may have come between the rename and this sync: only now it is a promise.
