@@ -18,6 +18,7 @@ const ELSEWHERE = new Set([
   'print',
   'foreachBatch',
   'foreachPartition',
+  'to', // Spark has no sinks
   'unionAll',
   'transformAll',
 ]);
