@@ -8,7 +8,7 @@ export { MillraceError } from './core/errors.ts';
 export type { ErrorClass, ErrorCode, ErrorDetails } from './core/errors.ts';
 export type { BatchTimeMs, StreamId } from './core/ids.ts';
 export type { ResolvedOptions } from './core/options.ts';
-export type { PipelineOptions } from './core/options-types.ts';
+export type { BackpressureOptions, PipelineOptions } from './core/options-types.ts';
 export type { DurabilityLevel, PositionValue } from './blocks/block-ref.ts';
 export type { Batch, BatchInfo, PartitionInfo } from './dstream/batch.ts';
 export { DStream, StatefulDStream } from './dstream/dstream.ts';

@@ -4,30 +4,7 @@
  * driver/pid-rate-estimator.ts. @module */
 import * as v from 'valibot';
 import type { OptionKind } from './option-schemas.ts';
-
-/** Settings of backpressure; each has a default. Rates are records per second of a whole input. */
-export interface BackpressureOptions {
-  /** Weight of the last batch's speed against the rate before it, 0 to 100. @defaultValue 1.0 */
-  readonly proportional?: number;
-  /** Weight of what waits to be processed, 0 to 100. @defaultValue 0.2 */
-  readonly integral?: number;
-  /** Weight of how the error changes, 0 to 100. @defaultValue 0.0 */
-  readonly derived?: number;
-  /** The rate never falls below it: above 0. @defaultValue 100 */
-  readonly minRate?: number;
-  /** The rate before the first estimate, above 0. @defaultValue no limit, or `maxRate` */
-  readonly initialRate?: number;
-}
-
-/** With a value for each setting. */
-export interface Backpressure {
-  readonly proportional: number;
-  readonly integral: number;
-  readonly derived: number;
-  readonly minRate: number;
-  /** Absent: receivers start without a rate. */
-  readonly initialRate?: number;
-}
+import type { Backpressure } from './options-types.ts';
 
 const RATE_MAX = 1_000_000_000;
 const weight = v.pipe(v.number(), v.minValue(0), v.maxValue(100));

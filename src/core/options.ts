@@ -7,7 +7,6 @@ import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';
 import { safeParse } from 'valibot';
 import { backpressure } from './backpressure-option.ts';
-import type { Backpressure } from './backpressure-option.ts';
 import { formatBytes } from './bytes.ts';
 import { MillraceError } from './errors.ts';
 import {
@@ -20,7 +19,7 @@ import {
   yesOrNo,
 } from './option-schemas.ts';
 import type { OptionKind } from './option-schemas.ts';
-import type { PipelineOptions } from './options-types.ts';
+import type { Backpressure, PipelineOptions } from './options-types.ts';
 import { STORAGE_LEVELS } from './storage-level.ts';
 import type { StorageLevel } from './storage-level.ts';
 

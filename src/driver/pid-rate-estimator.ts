@@ -8,7 +8,7 @@
  *
  * The formula and the defaults are those of Spark's PIDRateEstimator. The first batch only tells
  * where to begin; one without records or without time tells nothing. Pure. @module */
-import type { Backpressure } from '../core/backpressure-option.ts';
+import type { Backpressure } from '../core/options-types.ts';
 
 /** How one batch went, for one input. */
 export interface BatchSpeed {

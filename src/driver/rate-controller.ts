@@ -4,7 +4,7 @@
  * The rate of an input is split evenly over its receivers (Spark tells each of them all of it).
  * `maxRate` is not known here: receivers keep to the smaller one. Rates are not kept over a
  * restart: another process may have another machine to itself. One writer: the driver. @module */
-import type { Backpressure } from '../core/backpressure-option.ts';
+import type { Backpressure } from '../core/options-types.ts';
 import type { EventBus } from '../core/events.ts';
 import type { StreamId } from '../core/ids.ts';
 import { PidRateEstimator } from './pid-rate-estimator.ts';
