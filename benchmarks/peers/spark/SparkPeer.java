@@ -18,7 +18,7 @@ import scala.Tuple2;
  * Spark Streaming: one receiver, batches of one second, in one process.
  *
  * <p>Usage: SparkPeer filter-count|word-count wal|off DIR LINES WARM_UP_MS MEASURE_MS. The receiver
- * stores blocks itself, which is Spark's fastest way in; with the log on, store returns when the
+ * stores blocks itself, which saves Spark its block generator; with the log on, store returns when the
  * block is in memory and in the receiver log. Speed is what was completed between two completions
  * of batches, and all counts are told when everything that was stored has been counted.
  */
