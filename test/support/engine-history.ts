@@ -509,5 +509,6 @@ const MAY_STAY = [
 ];
 const CHECKPOINTS_KEPT = 2;
 const TORN_TAILS_KEPT = 2;
-/** Of the driver's log and its mirror, whose segments follow the two kept checkpoints. */
-const DRIVER_SEGMENTS_MAX = 12;
+/** Of the driver's log and its mirror, whose segments follow the two kept checkpoints. The smallest
+ * holds three groups, and batches of a downtime that are made up come in a burst. */
+const DRIVER_SEGMENTS_MAX = 24;
