@@ -55,6 +55,22 @@ it('functions of another run are no matter of this one', async () => {
   one.close();
 });
 
+it('a function of a run that another one has started is inside both', async () => {
+  const [outer, inner] = [new OutputCalls(), new OutputCalls()];
+  const seen: boolean[][] = [];
+  const look = (): void => void seen.push([outer.isInside, inner.isInside]);
+  await outer.run(() => inner.run(look));
+  await inner.run(look);
+  outer.close();
+  await inner.run(look);
+  inner.close();
+  expect(seen).toEqual([
+    [true, true],
+    [false, true],
+    [false, true],
+  ]);
+});
+
 it('passes on what the function throws, at once or later', async () => {
   const calls = new OutputCalls();
   const thrown = (): never => {

@@ -2,26 +2,41 @@
  * must not wait for the end of the run, because the end waits for it.
  *
  * Follows the function through its awaits, timers and events by AsyncLocalStorage, which costs
- * promises of this thread a little; so nothing is followed before the first such function runs.
+ * promises of this thread a little; so nothing is followed before the first such function runs, nor
+ * after the last run has ended. There is one storage for all runs of the process, because Node
+ * carries each of them through every promise.
  * @module */
 import { AsyncLocalStorage } from 'node:async_hooks';
 
 interface OutputCall {
+  readonly owner: OutputCalls;
   isUnderWay: boolean;
+  /** Of another run, in whose function this run was started. */
+  readonly outer: OutputCall | undefined;
 }
 
+const followed = new AsyncLocalStorage<OutputCall | undefined>();
+let followerCount = 0;
+
 export class OutputCalls {
-  readonly #storage = new AsyncLocalStorage<OutputCall | undefined>();
+  #isFollowing = false;
 
   get isInside(): boolean {
-    return this.#storage.getStore()?.isUnderWay === true;
+    for (let call = followed.getStore(); call !== undefined; call = call.outer) {
+      if (call.owner === this && call.isUnderWay) return true;
+    }
+    return false;
   }
 
   /** Calls `fn`, and resolves or rejects as it does. */
   async run(fn: () => unknown): Promise<void> {
-    const call: OutputCall = { isUnderWay: true };
+    if (!this.#isFollowing) followerCount += 1;
+    this.#isFollowing = true;
+    const before = followed.getStore();
+    const outer = before?.isUnderWay === true ? before : undefined;
+    const call: OutputCall = { owner: this, isUnderWay: true, outer };
     try {
-      await this.#storage.run(call, fn);
+      await followed.run(call, fn);
     } finally {
       // What it has left behind, such as a timer or a server, may wait for the run like anybody.
       call.isUnderWay = false;
@@ -31,11 +46,14 @@ export class OutputCalls {
   /** Calls `fn` for a function that is followed, as the engine's own work: what it leads to, such
    * as events and those who hear them, is not the function's. */
   outside<R>(fn: () => R): R {
-    return this.#storage.run(undefined, fn);
+    return followed.run(undefined, fn);
   }
 
   /** Follows nothing any more. */
   close(): void {
-    this.#storage.disable();
+    if (!this.#isFollowing) return;
+    this.#isFollowing = false;
+    followerCount -= 1;
+    if (followerCount === 0) followed.disable();
   }
 }
