@@ -136,7 +136,7 @@ describe('a window with an inverse function', () => {
       return spec.batchTimeMs === batchTimeMs && spec.action.kind === 'shuffle-write';
     }).length;
 
-  it('writes the shuffle of a batch once, and reads only what leaves and what enters', async () => {
+  it('writes the shuffle of each batch once, reads only what leaves and what enters', async () => {
     const batches = new InlineBatches(sliding, { spillDirectory });
     await run(batches, 1, 8);
     expect(shown(batches, 'all')).toEqual({ 1: 2, 2: 3, 3: 3, 4: 5, 5: 4, 6: 4, 7: 5, 8: 4 });
@@ -176,7 +176,7 @@ describe('a window with an inverse function', () => {
     expect(shown(batches, 'all')).toMatchObject({ 4: 5, 5: 3, 6: 4, 7: 5, 8: 4 });
   });
 
-  it('stops at a value that leaves for a missing key, with operator, key and batch', async () => {
+  it('stops at a value that leaves for a key that is not there, and names it all', async () => {
     const batches = new InlineBatches(
       (ssc, keep) => {
         const filter = ([, n]: readonly [string, number]): boolean => n > 1;
