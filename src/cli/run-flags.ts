@@ -66,6 +66,7 @@ export interface RunFlags {
   /** `false`: `--no-checkpoint`. */
   readonly checkpointDir: string | false | undefined;
   readonly batches: number | undefined;
+  readonly dropState: readonly string[];
   readonly logLevel: LogLevel;
   readonly isJson: boolean;
   /** Wrong uses that only the command line knows of. */
@@ -92,6 +93,7 @@ export function addRunFlags(command: Command): void {
     }
   }
   command
+    .addOption(dropStateOption())
     .addOption(new Option('--batches <n>', 'stop gracefully after so many batches; from 1 on'))
     .addOption(
       new Option('--log-level <level>', `what is told; ${LOG_LEVELS.join(', ')} (default: info)`),
@@ -101,6 +103,14 @@ export function addRunFlags(command: Command): void {
       new Option('--supervise', 'start the engine in a process of its own, again when it crashes'),
     )
     .addOption(new Option('--supervised').hideHelp());
+}
+
+/** `--drop-state`, once for each operator. */
+export function dropStateOption(): Option {
+  const summary = 'give up the state of an operator that does not fit any more; repeatable';
+  return new Option('--drop-state <id>', summary).argParser(
+    (id: string, before: readonly string[] | undefined) => [...(before ?? []), id],
+  );
 }
 
 /** Reads what commander parsed. @param given by attribute name. */
@@ -149,6 +159,7 @@ export function readRunFlags(given: Readonly<Record<string, unknown>>): RunFlags
     options,
     checkpointDir: checkpoint as string | false | undefined,
     batches,
+    dropState: (given['dropState'] ?? []) as readonly string[],
     logLevel: logLevel ?? 'info',
     isJson: given['json'] === true,
     problems,

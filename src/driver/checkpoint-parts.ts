@@ -8,6 +8,8 @@ import type { BatchTimeMs, Lsn } from '../core/ids.ts';
 import type { ResolvedOptions } from '../core/options.ts';
 import { describeGraph, graphHash } from '../dstream/graph.ts';
 import type { Graph } from '../dstream/graph.ts';
+import { operatorCodes } from '../dstream/operator-places.ts';
+import type { OperatorCode } from '../dstream/operator-places.ts';
 import type { StreamTimes } from '../dstream/stream-times.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import type { Disk } from '../wal/disk.ts';
@@ -39,6 +41,7 @@ export interface CheckpointParts {
 
 export function buildCheckpointer(parts: CheckpointParts): Checkpointer {
   const { home, clock, events, options, onFailed } = parts;
+  const codes = operatorCodes(parts.graph.nodes);
   return new Checkpointer({
     store: home.store,
     clock,
@@ -46,7 +49,7 @@ export function buildCheckpointer(parts: CheckpointParts): Checkpointer {
     intervalMs: options.checkpointIntervalMs,
     keep: CHECKPOINTS_KEPT,
     check: () => requireOwnManifest(home),
-    takeSnapshot: () => takeSnapshot(parts),
+    takeSnapshot: () => takeSnapshot(parts, codes),
     onForgettable: (facts) => forget(parts, facts),
     // A checkpoint lets segments go, which is more room than the spare had.
     makeRoom: () => home.driverLog.releaseSpare(),
@@ -54,7 +57,7 @@ export function buildCheckpointer(parts: CheckpointParts): Checkpointer {
   });
 }
 
-function takeSnapshot(parts: CheckpointParts): Snapshot {
+function takeSnapshot(parts: CheckpointParts, codes: readonly OperatorCode[]): Snapshot {
   const { graph, module, options, home, tracker, snapshots } = parts;
   const { state, appliedLsn } = tracker;
   const description = describeGraph(graph);
@@ -63,6 +66,7 @@ function takeSnapshot(parts: CheckpointParts): Snapshot {
     {
       pipeline: options.name,
       graph: description,
+      codes,
       graphHash: graphHash(description),
       codeHash: module.codeHash,
       config: { ...options },

@@ -10,7 +10,6 @@ import { MillraceError } from '../core/errors.ts';
 import { EventBus } from '../core/events.ts';
 import { resolveOptions } from '../core/options.ts';
 import type { OptionSources, ResolvedOptions } from '../core/options.ts';
-import { describeGraph } from '../dstream/graph.ts';
 import type { Graph } from '../dstream/graph.ts';
 import { StreamTimes } from '../dstream/stream-times.ts';
 import { loadPipeline } from '../dstream/load-pipeline.ts';
@@ -30,6 +29,8 @@ import { bundlePipeline } from './pipeline-bundle.ts';
 import { acceptCheckpoint } from './restart-rules.ts';
 import type { InternalOptions, RunOptions } from './run-options.ts';
 import { recoverState } from './state-parts.ts';
+import { keptState } from './state-upgrade.ts';
+import type { StateChange } from './state-upgrade.ts';
 
 /** A run that is ready to be started, or stopped without having been. */
 export interface PreparedRun {
@@ -56,8 +57,10 @@ export async function prepareRun(
     onEvent,
     crash,
     disk: givenDisk,
+    dropState = [],
     ...flags
   } = given;
+  checkDropState(dropState);
   const startedMs = clock.monotonicMs();
   const file = module instanceof URL ? module : pathToFileURL(resolve(module));
   const bundle = await bundlePipeline(file);
@@ -75,6 +78,7 @@ export async function prepareRun(
   const { disk } = disks;
   try {
     home = await openHomeOf(sources, graph, {
+      dropState,
       disk,
       mirrorDisk: disks.mirrorDisk,
       clock,
@@ -111,6 +115,14 @@ export async function prepareRun(
   }
 }
 
+/** @throws {MillraceError} OPTIONS_INVALID. */
+function checkDropState(given: unknown): void {
+  const isSound = Array.isArray(given) && given.every((id) => typeof id === 'string');
+  if (isSound) return;
+  const text = 'dropState must be an array with the ids of operators';
+  throw new MillraceError('OPTIONS_INVALID', `wrong option: ${text}`);
+}
+
 /** One for each place; both are the given one, if there is one. */
 function openDisks(given: Disk | undefined, { checkpointDir, mirrorDir }: ResolvedOptions) {
   const first = openDisk(given, checkpointDir, 'the driver');
@@ -132,6 +144,7 @@ function openDisk(given: Disk | undefined, directory: string | false, name: stri
 }
 
 interface HomeServices {
+  readonly dropState: readonly string[];
   readonly disk: Disk;
   /** For the second place, if there is one. */
   readonly mirrorDisk: Disk;
@@ -147,7 +160,7 @@ interface HomeServices {
 function openHomeOf(
   sources: OptionSources,
   graph: Graph,
-  { disk, mirrorDisk, clock, events, onPoison, onShortage, onState }: HomeServices,
+  { dropState, disk, mirrorDisk, clock, events, onPoison, onShortage, onState }: HomeServices,
 ): Promise<Home | undefined> {
   const options = resolveOptions(sources);
   const { checkpointDir } = options;
@@ -156,6 +169,7 @@ function openHomeOf(
     return Promise.resolve(undefined);
   }
   const directory = resolve(checkpointDir);
+  let states: readonly StateChange[] = [];
   return openHome({
     disk,
     clock,
@@ -171,17 +185,16 @@ function openHomeOf(
       }
       const settled = resolveOptions({ ...sources, checkpoint: checkpoint.config });
       checkSlides(graph, settled);
-      acceptCheckpoint(checkpoint, {
-        directory,
-        options: settled,
-        graph: describeGraph(graph),
-        warn: (message) => events.emit({ type: 'warning', message }),
-      });
+      const warn = (message: string): void => events.emit({ type: 'warning', message });
+      const target = { options: settled, graph: graph.nodes, dropState };
+      ({ states } = acceptCheckpoint(checkpoint, { directory, ...target, warn }));
       return settled;
     },
     restore: async (pointer, from) => {
+      const kept = keptState(pointer, states);
       const partitions = from.options.executors;
-      onState(await recoverState(graph, pointer, { disk: from.disk, directory, partitions }));
+      onState(await recoverState(graph, kept, { disk: from.disk, directory, partitions }));
+      return kept;
     },
     onPoison,
     onShortage,

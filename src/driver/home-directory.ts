@@ -64,11 +64,12 @@ export interface HomeInput {
   /** Called before anything is written: refuses the checkpoint by throwing, or says what the run
    * goes by, now that the checkpoint's own options are known. */
   readonly accept: (checkpoint: CheckpointContent | undefined) => ResolvedOptions;
-  /** Called next, still before anything is written: reads back keyed state. */
+  /** Called next, still before anything is written: reads back keyed state. @returns the pointer,
+   * with what was taken over. */
   readonly restore?: (
     pointer: StatePointer | undefined,
     from: { readonly disk: Disk; readonly options: ResolvedOptions },
-  ) => Promise<void>;
+  ) => Promise<StatePointer | undefined>;
   readonly onPoison: (error: Error) => void;
   /** The driver log has no room for its next segment; `undefined`: it has again. */
   readonly onShortage?: (shortage: Shortage | undefined) => void;
@@ -180,8 +181,9 @@ async function openLocked(
   const examination = await examine(input, { store, previous, copies });
   if (previous === undefined) refuseLostManifest(directory, examination);
   const options = input.accept(examination.checkpoint);
-  const stateSnapshot = examination.checkpoint?.stateSnapshot;
-  await input.restore?.(stateSnapshot, { disk, options });
+  const pointer = examination.checkpoint?.stateSnapshot;
+  const { restore } = input;
+  const stateSnapshot = restore === undefined ? pointer : await restore(pointer, { disk, options });
   const droppedBlocks = await readDroppedBlocks(input);
   await makeStartRoom({ disk, directory, ...segmentsOf(options) }, examination);
   await copies?.makeEqual();

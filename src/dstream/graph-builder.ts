@@ -32,6 +32,8 @@ export class GraphBuilder {
   readonly #pipelineName: string;
   readonly #nodes = new Map<string, GraphNode>();
   readonly #counts = new Map<string, number>();
+  /** Given here, and not by the user. */
+  readonly #placedIds = new Set<string>();
   #isSealed = false;
   /** The operator whose function adds operators now. */
   #transforming: string | undefined;
@@ -54,6 +56,8 @@ export class GraphBuilder {
     this.#refuseInTransform(kind);
     const id = request.reservedId ?? this.reserveId(kind, request.id);
     this.#refuseTaken(id);
+    // Parts of an operator have its id with a suffix.
+    const isPlaced = this.#placedIds.has(id.split('.', 1)[0] ?? id);
     this.#nodes.set(
       id,
       Object.freeze({
@@ -65,6 +69,7 @@ export class GraphBuilder {
         ...(fns === undefined ? {} : { fns: Object.freeze({ ...fns }) }),
         ...(batches === undefined ? {} : { batches }),
         ...(initialState === undefined ? {} : { initialState }),
+        ...(isPlaced ? { isPlaced } : {}),
       }),
     );
     return id;
@@ -104,6 +109,7 @@ export class GraphBuilder {
     const n = this.#counts.get(name) ?? 0;
     this.#counts.set(name, n + 1);
     const id = given ?? `${name}-${n}`;
+    if (given === undefined) this.#placedIds.add(id);
     if (typeof id !== 'string' || !ID_PATTERN.test(id)) {
       throw new MillraceError(
         'PIPELINE_INVALID',

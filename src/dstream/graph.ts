@@ -115,6 +115,8 @@ export interface GraphNode extends NodeDescription {
   readonly batches?: readonly (readonly unknown[])[];
   /** The pairs that a stateful operator begins with. */
   readonly initialState?: readonly (readonly [unknown, unknown])[];
+  /** The id comes from the operator's place among those of its kind, and is not the user's own. */
+  readonly isPlaced?: true;
 }
 
 export class Graph {
@@ -208,7 +210,7 @@ function nodeDifference(
 }
 
 /** JSON with sorted keys; `absent` for undefined. */
-function canonicalJson(value: unknown): string {
+export function canonicalJson(value: unknown): string {
   if (value === undefined) return 'absent';
   return JSON.stringify(value, (_key, part: unknown) => {
     if (typeof part !== 'object' || part === null || Array.isArray(part)) return part;

@@ -131,6 +131,7 @@ export class EngineHistory {
     this.#epochMs += run.clockJumpMs;
     const engine = new SimEngine(`process ${this.#runCount}`, this.#machine, {
       ...run,
+      dropState: [],
       definition: pipelineOf(this.plan, run, this.world.sources),
       epochMs: this.#epochMs,
       onEvent: (event) => this.#onEvent(event),

@@ -29,6 +29,8 @@ export class SavedState {
 
   async restoreTo(state: KeyedState): Promise<void> {
     const where = { disk: this.#disk, path: '/state/s', codec: msgpackCodec };
-    await readSnapshot(where, (head) => state.restore(head));
+    await readSnapshot(where, (head) =>
+      state.restore(head, new Set(head.operators.map(({ id }) => id))),
+    );
   }
 }

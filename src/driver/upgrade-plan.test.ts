@@ -1,0 +1,314 @@
+/** What a start and `millrace check` decide, as a table. Which operator is which: operator-places.
+ * @module */
+import { describe, expect, it } from 'vitest';
+import { blockOf, shareOf } from '../../test/support/block-samples.ts';
+import { graphOf } from '../../test/support/inline-driver.ts';
+import type { BatchTimeMs, Lsn, StreamId } from '../core/ids.ts';
+import { resolveOptions } from '../core/options.ts';
+import type { PipelineOptions } from '../core/options-types.ts';
+import type { DStream } from '../dstream/dstream.ts';
+import { describeGraph } from '../dstream/graph.ts';
+import { operatorCodes } from '../dstream/operator-places.ts';
+import type { PipelineContext } from '../dstream/pipeline-context.ts';
+import type { CheckpointContent } from './checkpoint-content.ts';
+import { keptState } from './state-upgrade.ts';
+import { applyEvent, emptyTrackerState } from './tracker-state.ts';
+import type { TrackerState } from './tracker-state.ts';
+import { planUpgrade } from './upgrade-plan.ts';
+import type { UpgradePlan } from './upgrade-plan.ts';
+
+type Pairs = DStream<[string, number]>;
+type Build = (pairs: Pairs, ssc: PipelineContext) => void;
+
+const add = (values: number[], state = 0): number => values.length + state;
+const counted =
+  (id: string | undefined, version = 1, canMigrate = false): Build =>
+  (pairs) => {
+    const more = canMigrate ? { migrate: (old: unknown) => Number(old) } : {};
+    const own = id === undefined ? {} : { id };
+    pairs.updateStateByKey<string, number, number>(add, { ...own, version, ...more }).print();
+  };
+const nothing: Build = (pairs) => pairs.print();
+
+function graph(build: Build) {
+  return graphOf((ssc) => {
+    const lines = ssc.socketTextStream('h', 1, { id: 'lines' });
+    build(
+      lines.mapToPair((line): [string, number] => [line, 1]),
+      ssc,
+    );
+  });
+}
+
+interface Given {
+  readonly before: Build;
+  readonly now: Build;
+  readonly keys?:
+    | CheckpointContent['stateSnapshot']
+    | readonly (readonly [string, number, number?])[];
+  readonly drop?: readonly string[];
+  readonly state?: TrackerState;
+  readonly options?: Partial<PipelineOptions>;
+}
+
+const MODULE = { name: 'p', batchInterval: 1_000 };
+
+function checkpointOf({ before, keys, state }: Given): CheckpointContent {
+  const { nodes } = graph(before);
+  const pointer = {
+    name: 'state-0000000000001000.snapshot',
+    batchTimeMs: 1_000 as BatchTimeMs,
+    lengthBytes: 1,
+    operators: (keys ?? []) as readonly (readonly [string, number, number?])[],
+  };
+  return {
+    pipeline: 'p',
+    graph: describeGraph({ nodes } as Parameters<typeof describeGraph>[0]),
+    codes: operatorCodes(nodes),
+    graphHash: '',
+    codeHash: '',
+    config: { ...resolveOptions({ module: MODULE }) },
+    appliedLsn: 0 as Lsn,
+    receiversEpoch: 1,
+    ...(keys === undefined ? {} : { stateSnapshot: pointer }),
+    state: state ?? emptyTrackerState(10),
+  };
+}
+
+function plan(given: Given): UpgradePlan {
+  const options = resolveOptions({ module: { ...MODULE, ...given.options } });
+  const { nodes } = graph(given.now);
+  return planUpgrade(checkpointOf(given), {
+    graph: nodes,
+    options,
+    ...(given.drop === undefined ? {} : { dropState: given.drop }),
+  });
+}
+
+const PLACED = 'updateStateByKey-0';
+
+describe('keyed state', () => {
+  it.each<[string, Given, string, RegExp | undefined]>([
+    ['goes on with its id', of(counted('a'), counted('a')), 'kept', undefined],
+    ['is new', { before: nothing, now: counted('a'), keys: [] }, 'new', undefined],
+    [
+      'is refused when its operator is gone',
+      of(counted('a'), nothing),
+      'refused',
+      /stateful operator a is gone, and the state of 3 keys belongs.*--drop-state a/,
+    ],
+    ['is dropped when that is told', of(counted('a'), nothing, ['a']), 'dropped', undefined],
+    [
+      'is kept when it fits, whatever is told',
+      of(counted('a'), counted('a'), ['a']),
+      'kept',
+      undefined,
+    ],
+    ['is migrated', of(counted('a'), counted('a', 2, true)), 'migrated', undefined],
+    [
+      'is refused without migrate',
+      of(counted('a'), counted('a', 2)),
+      'refused',
+      /of version 1, and the operator has version 2 and no migrate/,
+    ],
+    [
+      'is refused when it is newer than known',
+      { ...of(counted('a', 3), counted('a', 2, true)), keys: [['a', 3, 3]] },
+      'refused',
+      /of version 3, and this pipeline knows up to 2/,
+    ],
+    [
+      'of its version needs no migrate',
+      { ...of(counted('a', 2), counted('a', 2)), keys: [['a', 3, 2]] },
+      'kept',
+      undefined,
+    ],
+    [
+      'goes on when updateStateByKey becomes mapWithState',
+      of(counted('a'), (pairs) => pairs.mapWithState(() => 1, { id: 'a' }).print()),
+      'kept',
+      undefined,
+    ],
+    [
+      'is refused when somebody else may have its place',
+      of(
+        counted(undefined),
+        (pairs) => {
+          pairs.updateStateByKey((values: number[]) => values.length).print();
+          pairs.updateStateByKey(add).print();
+        },
+        [],
+        PLACED,
+      ),
+      'refused',
+      /no id of its own.*write \{ id: 'updateStateByKey-0' \}/,
+    ],
+    [
+      'says who may be the one that had a place',
+      of(
+        counted(undefined),
+        (pairs) => {
+          pairs.updateStateByKey((values: number[]) => values.length, { id: 'new' }).print();
+          pairs.updateStateByKey(add).print();
+        },
+        [],
+        PLACED,
+      ),
+      'refused',
+      /is gone.*may be updateStateByKey-1 now: write \{ id: 'updateStateByKey-0' \}/,
+    ],
+  ])('%s', (_name, given, outcome, problem) => {
+    const { states, problems } = plan(given);
+    expect(states[0]?.outcome).toBe(outcome);
+    if (problem === undefined) expect(problems).toEqual([]);
+    else expect(problems).toEqual([expect.stringMatching(problem)]);
+  });
+
+  function of(before: Build, now: Build, drop: readonly string[] = [], id = 'a'): Given {
+    return { before, now, drop, keys: [[id, 3]] };
+  }
+
+  it('without keys is nobody’s loss, and stays without its initial state', () => {
+    const given = { before: counted('a'), now: nothing, keys: [['a', 0]] as const };
+    expect(plan(given)).toMatchObject({ states: [], problems: [] });
+    expect(plan({ ...given, now: counted('a') }).states).toMatchObject([{ outcome: 'kept' }]);
+  });
+
+  it('that no snapshot has is made again by any version', () => {
+    const state = emptyTrackerState(10);
+    applyEvent(state, { type: 'batch-allocated', share: shareOf(1_000, []) });
+    const { states, problems } = plan({ before: counted('a'), now: counted('a', 2), state });
+    expect([states[0]?.outcome, problems]).toEqual(['kept', []]);
+    const gone = plan({ before: counted('a'), now: nothing, state });
+    expect(gone.problems).toEqual([expect.stringContaining('a is gone, and it has state')]);
+  });
+
+  it('that was dropped is in no later checkpoint', () => {
+    const given = of(counted('a'), counted('b'), ['a']);
+    const pointer = checkpointOf({
+      ...given,
+      keys: [
+        ['a', 3],
+        ['c', 4],
+      ],
+    }).stateSnapshot;
+    expect(keptState(pointer, plan(given).states)?.operators).toEqual([]);
+    expect(keptState(pointer, [{ id: 'c', outcome: 'migrated' }])?.operators).toEqual([['c', 4]]);
+    expect(keptState(undefined, [])).toBeUndefined();
+  });
+
+  it('is told what is dropped, and what is named for nothing', () => {
+    const { notes } = plan({ ...of(counted('a'), nothing, ['a', 'x']) });
+    expect(notes).toContainEqual(expect.stringContaining('the state of a is dropped, as told'));
+    expect(notes).toContainEqual('dropState names x, and no state of it is dropped: there is none');
+    const { notes: kept } = plan(of(counted('a'), counted('a'), ['a']));
+    expect(kept).toEqual(['dropState names a, and no state of it is dropped: it fits']);
+  });
+});
+
+describe('operators, inputs and options', () => {
+  it('are compared by their ids', () => {
+    const { inputs, operators } = plan({
+      before: (pairs) => pairs.window('2s', '2s', { id: 'w' }).print(),
+      now: (pairs, ssc) => {
+        pairs.window('4s', '2s', { id: 'w' }).count({ id: 'n' }).print();
+        ssc.queueStream<string>([], { id: 'more' }).foreachBatch(() => {});
+      },
+    });
+    expect(inputs).toEqual([
+      {
+        id: 'lines',
+        kind: 'socketTextStream',
+        change: 'same',
+        waitingBlocks: 0,
+        unfinishedBatches: 0,
+      },
+      { id: 'more', kind: 'queueStream', change: 'new', waitingBlocks: 0, unfinishedBatches: 0 },
+    ]);
+    expect(operators.map(({ id, change }) => [id, change])).toEqual([
+      ['mapToPair-0', 'same'],
+      ['w', 'changed'],
+      ['n', 'new'],
+      ['print-0', 'changed'],
+      ['foreachBatch-0', 'new'],
+    ]);
+    expect(operators[1]?.detail).toContain('windowMs is 2000 in the checkpoint and 4000');
+  });
+
+  it('are told with what waits for them', () => {
+    const state = emptyTrackerState(10);
+    applyEvent(state, { type: 'block-added', block: blockOf(0) });
+    const { streamId } = blockOf(0).blockId;
+    const other = (pairs: Pairs, ssc: PipelineContext): void => {
+      pairs.print();
+      ssc.socketTextStream('h', 2, { id: String(streamId) }).print();
+    };
+    const isSame = String(streamId) === 'lines';
+    const { inputs } = plan({
+      before: isSame ? nothing : other,
+      now: isSame ? nothing : other,
+      state,
+    });
+    expect(inputs.map(({ waitingBlocks }) => waitingBlocks)).toContain(1);
+  });
+
+  it('of a source keep what is known of it, unless another one has the id now', () => {
+    const state = emptyTrackerState(10);
+    state.seenFiles.set('textFileStream-0' as StreamId, new Set(['f']));
+    const files =
+      (...names: string[]): Build =>
+      (_pairs, ssc) => {
+        for (const name of names) ssc.textFileStream(name).print();
+      };
+    expect(plan({ before: files('a', 'b'), now: files('b', 'a'), state }).problems).toEqual([
+      expect.stringMatching(/input textFileStream-0 has no id.*may be textFileStream-1 now/),
+    ]);
+    expect(plan({ before: files('a'), now: files('c'), state }).problems).toEqual([]);
+  });
+
+  it('that have finished a batch must be the same', () => {
+    const state = emptyTrackerState(10);
+    applyEvent(state, { type: 'batch-allocated', share: shareOf(1_000, []) });
+    state.batches.get(1_000 as BatchTimeMs)?.finishedOutputs.add('saveAsTextFiles-0');
+    const files =
+      (...names: string[]): Build =>
+      (pairs) => {
+        for (const name of names) pairs.saveAsTextFiles(name);
+      };
+    expect(plan({ before: files('a', 'b'), now: files('b', 'a'), state }).problems).toEqual([
+      expect.stringMatching(/output saveAsTextFiles-0 has no id.*batch 1000 has finished it/),
+    ]);
+    expect(plan({ before: files('a', 'b'), now: files('a'), state }).problems).toEqual([]);
+  });
+
+  it('follow the rule of each option', () => {
+    const { options, problems } = plan({
+      before: nothing,
+      now: nothing,
+      options: { batchInterval: 2_000, memory: '64MiB', gracefulStopTimeout: 1 },
+    });
+    const byName = new Map(options.map(({ option, rule }) => [option, rule]));
+    expect(byName.get('batchIntervalMs')).toBe('must-match');
+    expect(byName.get('memoryBytes')).toBe('may-change');
+    expect(byName.get('gracefulStopTimeoutMs')).toBe('ignored');
+    expect(problems).toEqual(['option batchIntervalMs must stay 1000, and is 2000']);
+  });
+
+  it('are told when windows look back at what is gone', () => {
+    const state = emptyTrackerState(10);
+    state.lastAllocatedMs = 100_000;
+    state.cleanedThroughMs = 98_000;
+    const window =
+      (length: string): Build =>
+      (pairs) =>
+        pairs.window(length as '2s').print();
+    const given = { before: window('2s'), now: window('9s'), state };
+    expect(plan(given).notes).toContainEqual(
+      expect.stringContaining(
+        'windows look back 8000 ms now, 1000 ms before: records up to batch 98000',
+      ),
+    );
+    state.cleanedThroughMs = 90_000;
+    expect(plan(given).notes).toHaveLength(1);
+  });
+});
