@@ -76,8 +76,8 @@ export interface RunFlags {
 /** Set when both were given: commander alone would let the last one win in silence. */
 const BOTH_CHECKPOINTS = 'bothCheckpoints';
 
-/** Adds all flags to the `run` command. */
-export function addRunFlags(command: Command): void {
+/** Adds the flags of options, for `run` and for commands that look at what a run would be. */
+export function addOptionFlags(command: Command): void {
   const given = new Set<string>();
   for (const name of ['checkpoint', 'no-checkpoint']) {
     command.on(`option:${name}`, () => {
@@ -92,8 +92,18 @@ export function addRunFlags(command: Command): void {
       command.addOption(new Option('--no-checkpoint', summary));
     }
   }
+  const summary = 'give up the state of an operator that does not fit any more; repeatable';
+  command.addOption(
+    new Option('--drop-state <id>', summary).argParser(
+      (id: string, before: readonly string[] | undefined) => [...(before ?? []), id],
+    ),
+  );
+}
+
+/** Adds all flags to the `run` command. */
+export function addRunFlags(command: Command): void {
+  addOptionFlags(command);
   command
-    .addOption(dropStateOption())
     .addOption(new Option('--batches <n>', 'stop gracefully after so many batches; from 1 on'))
     .addOption(
       new Option('--log-level <level>', `what is told; ${LOG_LEVELS.join(', ')} (default: info)`),
@@ -103,14 +113,6 @@ export function addRunFlags(command: Command): void {
       new Option('--supervise', 'start the engine in a process of its own, again when it crashes'),
     )
     .addOption(new Option('--supervised').hideHelp());
-}
-
-/** `--drop-state`, once for each operator. */
-export function dropStateOption(): Option {
-  const summary = 'give up the state of an operator that does not fit any more; repeatable';
-  return new Option('--drop-state <id>', summary).argParser(
-    (id: string, before: readonly string[] | undefined) => [...(before ?? []), id],
-  );
 }
 
 /** Reads what commander parsed. @param given by attribute name. */

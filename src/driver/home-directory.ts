@@ -345,7 +345,8 @@ function generation(logName: string): number {
 }
 
 /** @param directory where `found` was read. */
-function refuseOtherPipeline(
+/** @throws {MillraceError} CHECKPOINT_MISMATCH. */
+export function refuseOtherPipeline(
   directory: string,
   options: ResolvedOptions,
   found: Manifest | undefined,

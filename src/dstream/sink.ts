@@ -26,7 +26,14 @@ export interface PartitionWriter<T> {
   abort(): Promise<void>;
 }
 
+/** `exactly-once`: replays leave one copy of a batch, by the contract of `Sink`. `at-least-once`: a
+ * replay may add to what is there. */
+export type SinkGuarantee = 'exactly-once' | 'at-least-once';
+
 export interface Sink<T> {
+  readonly guarantee: SinkGuarantee;
+  /** Why, in words, for `millrace explain`. */
+  readonly reason?: string;
   /** Driver. `already-committed`: this batch is whole in the sink, no task is run.
    * @throws {MillraceError} SINK_CONFLICT when what is there belongs to another log. */
   prepare(batch: SinkBatch): Promise<'needed' | 'already-committed'>;

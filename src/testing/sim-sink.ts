@@ -20,6 +20,7 @@ export class SimDatabase {
 }
 
 export class SimSink implements Sink<unknown> {
+  readonly guarantee = 'exactly-once';
   readonly #database: SimDatabase;
   readonly #scheduler: SimScheduler;
   readonly #lane: Lane;

@@ -400,6 +400,7 @@ describe('a sink', () => {
     overrides: Partial<PartitionWriter<unknown>> = {},
   ): Sink<unknown> {
     return {
+      guarantee: 'exactly-once',
       prepare: () => Promise.resolve('needed'),
       commit: () => Promise.resolve(),
       async openPartition(of, partition, attempt) {
