@@ -29,6 +29,8 @@ const HAS_TO_HAPPEN = [
   'DISK_FULL',
   'state-snapshot-written',
   'state-restored',
+  'state is migrated',
+  'state is dropped',
 ];
 /** So many histories have all of them. */
 const HISTORIES_FOR_ALL = 500;

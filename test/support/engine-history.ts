@@ -15,7 +15,7 @@ import { SimScheduler } from '../../src/testing/sim-scheduler.ts';
 import type { SimThread } from '../../src/testing/sim-scheduler.ts';
 import { SimDatabase } from '../../src/testing/sim-sink.ts';
 import type { AnnouncementBatch } from '../../src/workers/protocol.ts';
-import { drawPlan, isDropped, pipelineOf, wordOf } from './engine-plan.ts';
+import { drawPlan, isDropped, pipelineOf, TALLY_ID, wordOf } from './engine-plan.ts';
 import type { HistoryPlan, RunPlan } from './engine-plan.ts';
 import { Source, World } from './engine-sources.ts';
 
@@ -131,7 +131,7 @@ export class EngineHistory {
     this.#epochMs += run.clockJumpMs;
     const engine = new SimEngine(`process ${this.#runCount}`, this.#machine, {
       ...run,
-      dropState: [],
+      dropState: [TALLY_ID],
       definition: pipelineOf(this.plan, run, this.world.sources),
       epochMs: this.#epochMs,
       onEvent: (event) => this.#onEvent(event),
@@ -283,6 +283,7 @@ export class EngineHistory {
 
   #onEvent(event: EngineEvent): void {
     this.#count(event.type);
+    if (event.type === 'warning') this.#countUpgrade(event.message);
     if (event.type === 'executor-died') this.#untoldDeaths -= 1;
     if (event.type === 'engine-recovered') {
       this.#count('adopted', event.adopted);
@@ -298,6 +299,11 @@ export class EngineHistory {
     this.#shares.set(event.batchTimeMs, share);
     if (before === share) return;
     this.world.problems.push(`batch ${event.batchTimeMs} had ${before} and has ${share} (I5)`);
+  }
+
+  #countUpgrade(message: string): void {
+    const [what] = /is migrated|is dropped/.exec(message) ?? [];
+    if (what !== undefined) this.#count(`state ${what}`);
   }
 
   #onAnnounced(thread: SimThread, { blocks }: AnnouncementBatch) {
