@@ -101,6 +101,15 @@ describe('state of an earlier version', () => {
     expect([1, 2, 3].map((n) => second.records('out', n).length)).toEqual([1, 1, 0]);
   });
 
+  it('that is left out begins anew, and is not migrated', async () => {
+    calls.length = 0;
+    const run = objects(MIGRATING);
+    await (await saved()).restoreTo(run.state, []);
+    await run.run(1, 2);
+    expect(run.records('out', 2)).toEqual([['a', { total: 10 }]]);
+    expect(calls).toEqual([]);
+  });
+
   it('makes room for states that grow', async () => {
     const text = 'x'.repeat(3 * 1024 * 1024);
     const run = objects({ version: 2, migrate: (old) => ({ total: Number(old), text }) as Total });

@@ -101,19 +101,17 @@ export function keptState(
 
 function foundStates({ stateSnapshot, graph, state }: CheckpointContent): readonly FoundState[] {
   const nodes = new Map(graph.map((node) => [node.id, node]));
-  if (stateSnapshot !== undefined) {
-    return stateSnapshot.operators.map(([id, keyCount, version = 1]) => ({
-      id,
-      keyCount,
-      version,
-      node: nodes.get(id),
-    }));
-  }
-  // Without a snapshot the state is in the batches that have run, all of which are kept. They are
-  // run again by this version of the pipeline.
-  if (state.batches.size === 0) return [];
-  const stateful = graph.filter(({ kind }) => roleOf(kind) === 'state');
-  return stateful.map((node) => ({ id: node.id, keyCount: undefined, version: undefined, node }));
+  const saved = stateSnapshot?.operators ?? [];
+  // What no snapshot has is in the batches since: they are kept, and run again by this version.
+  const sinceMs = stateSnapshot?.batchTimeMs ?? 0;
+  const hasBatches = [...state.batches.keys()].some((timeMs) => timeMs > sinceMs);
+  const made = graph.filter(
+    ({ id, kind }) => hasBatches && roleOf(kind) === 'state' && saved.every(([of]) => of !== id),
+  );
+  return [
+    ...saved.map(([id, keyCount, version = 1]) => ({ id, keyCount, version, node: nodes.get(id) })),
+    ...made.map((node) => ({ id: node.id, keyCount: undefined, version: undefined, node })),
+  ];
 }
 
 interface Surroundings {
@@ -208,7 +206,9 @@ function problemOf({ id, outcome, reason }: StateChange): string[] {
   return [`${reason}; or give the state up with --drop-state ${id} (option dropState)`];
 }
 
-function noteOf({ id, outcome, reason, fromVersion, toVersion }: StateChange): string[] {
+function noteOf({ id, outcome, keyCount, ...change }: StateChange): string[] {
+  const { reason, fromVersion, toVersion } = change;
+  if (keyCount === 0) return [];
   if (outcome === 'dropped') return [`the state of ${id} is dropped, as told: ${reason}`];
   if (outcome !== 'migrated') return [];
   return [`the state of ${id} is migrated from version ${fromVersion} to ${toVersion}`];

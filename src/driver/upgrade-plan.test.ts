@@ -183,6 +183,16 @@ describe('keyed state', () => {
     expect(gone.problems).toEqual([expect.stringContaining('a is gone, and it has state')]);
   });
 
+  it('of an operator that is younger than the snapshot is in the batches since', () => {
+    const state = emptyTrackerState(10);
+    applyEvent(state, { type: 'batch-allocated', share: shareOf(2_000, []) });
+    const given = { before: counted('a'), now: nothing, keys: [] };
+    expect(plan({ ...given, state }).problems).toEqual([
+      expect.stringContaining('a is gone, and it has state'),
+    ]);
+    expect(plan(given).problems).toEqual([]);
+  });
+
   it('that was dropped is in no later checkpoint', () => {
     const given = of(counted('a'), counted('b'), ['a']);
     const pointer = checkpointOf({

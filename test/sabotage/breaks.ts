@@ -14,6 +14,7 @@ import { STATE_BREAKS } from './breaks/state.ts';
 import { STORAGE_LEVEL_BREAKS } from './breaks/storage-levels.ts';
 import { TESTING_BREAKS } from './breaks/testing.ts';
 import { TOOL_BREAKS } from './breaks/tools.ts';
+import { UPGRADE_BREAKS } from './breaks/upgrades.ts';
 import { WINDOW_BREAKS } from './breaks/windows.ts';
 import type { Break } from './breaks/break.ts';
 
@@ -34,4 +35,5 @@ export const BREAKS: readonly Break[] = [
   ...ENGINE_SIMULATION_BREAKS,
   ...BENCH_BREAKS,
   ...STATE_BREAKS,
+  ...UPGRADE_BREAKS,
 ];
