@@ -1,5 +1,5 @@
-/** `millrace check` and `millrace explain` as commander sees them: what a pipeline would be, without
- * running it. Runs nothing itself. @module */
+/** `millrace check` and `millrace explain` as commander sees them: what a pipeline would be, and
+ * nothing of it runs. @module */
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { CheckCall } from './commands/check.ts';

@@ -181,9 +181,7 @@ async function openLocked(
   const examination = await examine(input, { store, previous, copies });
   if (previous === undefined) refuseLostManifest(directory, examination);
   const options = input.accept(examination.checkpoint);
-  const pointer = examination.checkpoint?.stateSnapshot;
-  const { restore } = input;
-  const stateSnapshot = restore === undefined ? pointer : await restore(pointer, { disk, options });
+  const stateSnapshot = await restoredState(input, examination, options);
   const droppedBlocks = await readDroppedBlocks(input);
   await makeStartRoom({ disk, directory, ...segmentsOf(options) }, examination);
   await copies?.makeEqual();
@@ -257,6 +255,16 @@ async function requireManifest({ disk, directory }: Copy, manifest: Manifest): P
 function rulesOf({ options, events, stat }: HomeInput): FileSystemRules {
   const { allowNetworkFileSystem } = options;
   return { allowNetworkFileSystem, events, ...(stat === undefined ? {} : { stat }) };
+}
+
+/** The snapshot that the checkpoint points to, with what was taken over. */
+async function restoredState(
+  { disk, restore }: HomeInput,
+  { checkpoint }: Examination,
+  options: ResolvedOptions,
+): Promise<StatePointer | undefined> {
+  const pointer = checkpoint?.stateSnapshot;
+  return restore === undefined ? pointer : restore(pointer, { disk, options });
 }
 
 function segmentsOf({ driverSegmentBytes, receiverSegmentBytes }: ResolvedOptions) {

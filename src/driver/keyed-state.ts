@@ -167,8 +167,8 @@ export class KeyedState {
   }
 
   /** Begins to take over a snapshot; before the first batch. Keys are spread anew where the number
-   * of partitions has changed, and states of an earlier version are migrated. Operators that it does
-   * not know begin with their initial state.
+   * of partitions has changed, and states of an earlier version are migrated. Operators that it
+   * does not know begin with their initial state.
    * @param ids of the operators to take over: what is left out, and whether that is right, is the
    *   caller's. @throws {MillraceError} MIGRATION_FAILED. */
   restore(head: SnapshotHead, ids: ReadonlySet<string>): TakeEntries {

@@ -22,8 +22,7 @@ export function acceptCheckpoint(
   return plan;
 }
 
-/** What a start that is refused says, and `millrace check`. */
-export function refusal(directory: string, problems: readonly string[]): MillraceError {
+function refusal(directory: string, problems: readonly string[]): MillraceError {
   return new MillraceError(
     'CHECKPOINT_MISMATCH',
     `the checkpoint in ${directory} does not fit this pipeline; nothing was changed:\n  ` +

@@ -52,12 +52,8 @@ describe('state of an earlier version', () => {
     calls.length = 0;
     const run = objects(MIGRATING, partitions);
     await (await saved()).restoreTo(run.state);
-    expect(calls.toSorted()).toEqual([
-      [1, 1],
-      [2, 1],
-      [3, 1],
-      [4, 1],
-    ]);
+    expect(calls).toHaveLength(4);
+    expect(new Set(calls.map(String))).toEqual(new Set(['1,1', '2,1', '3,1', '4,1']));
     expect(run.state.keyCount).toBe(3);
     await run.run(1, 2);
     expect(new Map(run.records('out', 1) as [unknown, Total][])).toEqual(
@@ -125,7 +121,7 @@ describe('state of an earlier version', () => {
       () => {
         throw new RangeError('boom');
       },
-      /migrate of operator sums failed for the key .*, whose state of batch 1000 is of version 1.*boom/,
+      /migrate of operator sums failed for the key .*, whose state of batch 1000 is .*boom/,
     ],
     ['is asynchronous in secret', () => Promise.resolve() as never, /returned a promise/],
     ['makes what cannot be packed', () => ({ total: (() => 1) as never }), /sums failed/],

@@ -5,8 +5,8 @@
  *     new ─── no state under this id         dropped ─── refused, and `dropState` names it
  *     refused: the operator is gone, or another one; no `migrate`; a version or form not known
  *
- * `dropState` only allows what would be refused. So a run that is started again with the same flags,
- * by a supervisor or by hand, drops nothing twice. @module */
+ * `dropState` only allows what would be refused. So a run that is started again with the same
+ * flags, by a supervisor or by hand, drops nothing twice. @module */
 import { roleOf } from '../dstream/graph.ts';
 import type { GraphNode, KindOf, NodeDescription } from '../dstream/graph.ts';
 import { looksPlaced } from '../dstream/operator-places.ts';
@@ -161,8 +161,8 @@ function misfit(found: FoundState, node: GraphNode, places: OperatorPlaces): str
   if (version === undefined) return undefined;
   if (!places.isSame(id)) {
     return (
-      `stateful operator ${id} has no id of its own, and it is not certain that the one which has ` +
-      `this id now is the one that ${amountOf(found)} belongs to: ${giveId(id)}`
+      `stateful operator ${id} has no id of its own, and it is not certain that the one which ` +
+      `has this id now is the one that ${amountOf(found)} belongs to: ${giveId(id)}`
     );
   }
   const unlike = otherForm(found, node);

@@ -131,41 +131,35 @@ describe('keyed state', () => {
     ],
     [
       'is refused when somebody else may have its place',
-      of(
-        counted(undefined),
-        (pairs) => {
-          pairs.updateStateByKey((values: number[]) => values.length).print();
-          pairs.updateStateByKey(add).print();
-        },
-        [],
-        PLACED,
-      ),
+      placed(counted(undefined), (pairs) => {
+        pairs.updateStateByKey((values: number[]) => values.length).print();
+        pairs.updateStateByKey(add).print();
+      }),
       'refused',
       /no id of its own.*write \{ id: 'updateStateByKey-0' \}/,
     ],
     [
       'says who may be the one that had a place',
-      of(
-        counted(undefined),
-        (pairs) => {
-          pairs.updateStateByKey((values: number[]) => values.length, { id: 'new' }).print();
-          pairs.updateStateByKey(add).print();
-        },
-        [],
-        PLACED,
-      ),
+      placed(counted(undefined), (pairs) => {
+        pairs.updateStateByKey((values: number[]) => values.length, { id: 'new' }).print();
+        pairs.updateStateByKey(add).print();
+      }),
       'refused',
       /is gone.*may be updateStateByKey-1 now: write \{ id: 'updateStateByKey-0' \}/,
     ],
-  ])('%s', (_name, given, outcome, problem) => {
+  ])('%s', (_name, given, ...[outcome, problem]) => {
     const { states, problems } = plan(given);
     expect(states[0]?.outcome).toBe(outcome);
     if (problem === undefined) expect(problems).toEqual([]);
     else expect(problems).toEqual([expect.stringMatching(problem)]);
   });
 
-  function of(before: Build, now: Build, drop: readonly string[] = [], id = 'a'): Given {
-    return { before, now, drop, keys: [[id, 3]] };
+  function of(before: Build, now: Build, drop: readonly string[] = []): Given {
+    return { before, now, drop, keys: [['a', 3]] };
+  }
+
+  function placed(before: Build, now: Build): Given {
+    return { before, now, keys: [[PLACED, 3]] };
   }
 
   it('without keys is nobody’s loss, and stays without its initial state', () => {
@@ -309,9 +303,9 @@ describe('operators, inputs and options', () => {
     state.lastAllocatedMs = 100_000;
     state.cleanedThroughMs = 98_000;
     const window =
-      (length: string): Build =>
+      (length: `${number}s`): Build =>
       (pairs) =>
-        pairs.window(length as '2s').print();
+        pairs.window(length).print();
     const given = { before: window('2s'), now: window('9s'), state };
     expect(plan(given).notes).toContainEqual(
       expect.stringContaining(

@@ -2,9 +2,9 @@
  * decides it. A start refuses by it (restart-rules.ts) and `millrace check` prints it.
  *
  * Operators are compared id by id. Changed functions never matter: a checkpoint holds no code. What
- * unfinished batches and queued records belong to must still be there. State goes on with its id, in
- * its version or a later one with `migrate`; it is given up only when `dropState` names it. An id
- * from a place counts when the operator that has it now is the one that had it
+ * unfinished batches and queued records belong to must still be there. State goes on with its id,
+ * in its version or a later one with `migrate`; it is given up only when `dropState` names it. An
+ * id from a place counts when the operator that has it now is the one that had it
  * (dstream/operator-places.ts). Options follow CONFIG_RULES. Pure: reads nothing, writes nothing.
  * Page: docs/upgrades.md. @module */
 import { CONFIG_RULES } from '../core/options.ts';
@@ -150,7 +150,7 @@ function missingInputs(state: TrackerState, graph: readonly NodeDescription[]): 
   return [...problems];
 }
 
-/** Positions, keys and files of one source mean nothing to another: records would be passed over. */
+/** Positions, keys and files of one source would make another one pass records over. */
 function movedInputs(
   state: TrackerState,
   graph: readonly GraphNode[],

@@ -74,7 +74,7 @@ describe('a stateful operator without an id', () => {
       FIRST,
       true,
     ],
-  ])('%s', (_name, before, now, id, isSame) => {
+  ])('%s', (_name, ...[before, now, id, isSame]) => {
     expect(places(before, now).isSame(id)).toBe(isSame);
   });
 
@@ -116,7 +116,7 @@ describe('an input without an id', () => {
     ['has moved when one came in front', inputs(1), inputs(2, 1), true],
     ['has not when its port has changed', inputs(1, 2), inputs(3, 2), false],
     ['has not when it stands alone', inputs(1), inputs(2), false],
-  ])('%s', (_name, before, now, hasMoved) => {
+  ])('%s', (_name, ...[before, now, hasMoved]) => {
     expect(places(before, now).hasMoved('httpTextStream-0')).toBe(hasMoved);
   });
 });

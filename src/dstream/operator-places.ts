@@ -123,7 +123,7 @@ export class OperatorPlaces {
   }
 }
 
-/** 0: nothing in common. Of a checkpoint without codes, what reads the same is taken for the same. */
+/** 0: nothing in common. Of a checkpoint without codes, what reads the same is the same. */
 function likenessOf(a: Identity, b: Identity): number {
   if (a.kind !== b.kind) return 0;
   const isKnown = a.whole !== undefined && b.whole !== undefined;

@@ -36,8 +36,8 @@ export type StateFunction<K, V, S, M> = (
 export interface KeyedStateOptions<K, S> extends ShuffleOptions {
   /** State that keys have before the first batch; ignored when a checkpoint has state. */
   readonly initialState?: Iterable<readonly [K, S]>;
-  /** Of the shape of the states, 1 … 1,000,000: raise it when a change of the function needs them in
-   * another one, and give `migrate`. @defaultValue 1 */
+  /** Of the shape of the states, 1 … 1,000,000: raise it when a change of the function needs them
+   * in another one, and give `migrate`. @defaultValue 1 */
   readonly version?: number;
   /** Makes the state of a key out of one of a lower version, `undefined` drops the key. Called for
    * each key at a start that finds such states, before anything is received or written; a start

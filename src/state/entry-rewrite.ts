@@ -1,4 +1,5 @@
-/** A run of entries with other values: the same keys, hashes and times of the last touch. @module */
+/** A run of entries with other values: the same keys, hashes and times of the last touch.
+ * @module */
 import { ENTRY_HEADER_BYTES, EntryCursor, NO_ADDRESS, entryBytes } from './state-entry.ts';
 
 /** @param rewrite is given views of key and value. @returns the value from now on; `undefined`: the

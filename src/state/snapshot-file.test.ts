@@ -1,5 +1,5 @@
-/** What each version of the format has written can still be read. Damage: state-snapshots.test.ts of
- * the driver. @module */
+/** What each version of the format has written can still be read. Damage: state-snapshots.test.ts
+ * of the driver. @module */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';

@@ -220,8 +220,8 @@ function decodeHead(payload: Uint8Array, path: string, codec: Codec): SnapshotHe
   }
   throw new MillraceError(
     'FORMAT_UNKNOWN',
-    `${path} has format version ${version}; this millrace knows 1 to ${SNAPSHOT_VERSION}: start it ` +
-      'with the newer millrace that wrote it',
+    `${path} has format version ${version}; this millrace knows 1 to ${SNAPSHOT_VERSION}: start ` +
+      'it with the newer millrace that wrote it',
   );
 }
 
