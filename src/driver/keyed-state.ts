@@ -123,9 +123,12 @@ export class KeyedState {
 
   /** Gives the state up, as if no batch had run: for one that is made anew. */
   beginAnew(operatorId: string): void {
-    const { node, partitions } = this.#at(operatorId);
+    const { node, partitions, changedBytes } = this.#at(operatorId);
+    const anew = this.#emptyOperator(node, this.#options.seed);
+    // What is given up has changed too: the last snapshot is not one of this state.
+    anew.changedBytes = partitions.reduce((sum, { liveBytes }) => sum + liveBytes, changedBytes);
     for (const partition of partitions) partition.close();
-    this.#operators.set(operatorId, this.#emptyOperator(node, this.#options.seed));
+    this.#operators.set(operatorId, anew);
   }
 
   /** The partitions as they are, for tasks that read them. */

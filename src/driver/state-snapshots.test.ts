@@ -200,6 +200,22 @@ describe('StateSnapshots', () => {
     expect(snapshots.newest?.batchTimeMs).toBeGreaterThan(timeOf(BUSY));
   });
 
+  it('does not take an older one for state that has begun anew', async () => {
+    await batches(3);
+    await snapshots.force();
+    const pointer = snapshots.newest as StatePointer;
+    run = newRun();
+    await restoreState(run.state, pointer, { disk, directory: HOME, codec: msgpackCodec });
+    snapshots = openSnapshots(pointer);
+    run.state.beginAnew('sums');
+    nextBatch = BUSY;
+    await batches(1);
+    expect(snapshots.newest).toEqual(pointer);
+    await snapshots.force();
+    const newest = { ...(snapshots.newest as StatePointer), batchTimeMs: timeOf(0) };
+    expect(await contentAfter(newest)).toEqual(new Map());
+  });
+
   it('gives up what is being written when the run ends', async () => {
     await batches(SNAPSHOT_BATCHES - 1);
     await run.run(nextBatch, nextBatch);

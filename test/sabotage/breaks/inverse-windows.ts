@@ -62,6 +62,14 @@ export const INVERSE_WINDOW_BREAKS: readonly Break[] = [
     caughtBy: unit(STATE_WINDOWS, 'begins anew when records'),
   },
   {
+    name: 'an inverse window that begins anew leaves its old values in the snapshot',
+    violates: 'a checkpoint points to the state after its batch',
+    file: 'src/driver/keyed-state.ts',
+    find: 'sum + liveBytes, changedBytes)',
+    replace: 'sum + 0 * liveBytes, changedBytes)',
+    caughtBy: unit('src/driver/state-snapshots.test.ts', 'for state that has begun anew'),
+  },
+  {
     name: 'a value that leaves for a key that is not there is passed over',
     violates: 'an error names operator, key and batch',
     file: 'src/workers/state-update.ts',
