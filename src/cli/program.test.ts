@@ -76,7 +76,7 @@ it('reads every flag, numbers as numbers', async () => {
     'run p.ts --batch-interval 500ms --block-interval 100 --executors 2 ' +
       '--receiver-executors 1 --checkpoint 7 --wal flush --memory 64MiB ' +
       '--checkpoint-interval 2s --max-task-failures 3 --batches 9 --json ' +
-      '--graceful-stop-timeout 1m --log-level debug',
+      '--graceful-stop-timeout 1m --log-level debug --drop-state a --drop-state b',
   );
   expect(flags).toEqual({
     options: {
@@ -92,6 +92,7 @@ it('reads every flag, numbers as numbers', async () => {
     },
     checkpointDir: '7',
     batches: 9,
+    dropState: ['a', 'b'],
     logLevel: 'debug',
     isJson: true,
     problems: [],

@@ -76,6 +76,7 @@ export interface RunFlags {
   /** `false`: `--no-checkpoint`. */
   readonly checkpointDir: string | false | undefined;
   readonly batches: number | undefined;
+  readonly dropState: readonly string[];
   readonly logLevel: LogLevel;
   readonly isJson: boolean;
   /** Wrong uses that only the command line knows of. */
@@ -85,8 +86,8 @@ export interface RunFlags {
 /** Set when both were given: commander alone would let the last one win in silence. */
 const BOTH_CHECKPOINTS = 'bothCheckpoints';
 
-/** Adds all flags to the `run` command. */
-export function addRunFlags(command: Command): void {
+/** Adds the flags of options, for `run` and for commands that look at what a run would be. */
+export function addOptionFlags(command: Command): void {
   const given = new Set<string>();
   for (const name of ['checkpoint', 'no-checkpoint']) {
     command.on(`option:${name}`, () => {
@@ -101,6 +102,17 @@ export function addRunFlags(command: Command): void {
       command.addOption(new Option('--no-checkpoint', summary));
     }
   }
+  const summary = 'give up the state of an operator that does not fit any more; repeatable';
+  command.addOption(
+    new Option('--drop-state <id>', summary).argParser(
+      (id: string, before: readonly string[] | undefined) => [...(before ?? []), id],
+    ),
+  );
+}
+
+/** Adds all flags to the `run` command. */
+export function addRunFlags(command: Command): void {
+  addOptionFlags(command);
   command
     .addOption(new Option('--batches <n>', 'stop gracefully after so many batches; from 1 on'))
     .addOption(
@@ -159,6 +171,7 @@ export function readRunFlags(given: Readonly<Record<string, unknown>>): RunFlags
     options,
     checkpointDir: checkpoint as string | false | undefined,
     batches,
+    dropState: (given['dropState'] ?? []) as readonly string[],
     logLevel: logLevel ?? 'info',
     isJson: given['json'] === true,
     problems,

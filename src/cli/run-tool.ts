@@ -13,12 +13,14 @@ export async function runTool(io: CliIo, call: ToolCall): Promise<number> {
       return (await import('./commands/doctor.ts')).doctor(io, call);
     case 'bench-wal':
       return (await import('./commands/bench-wal.ts')).benchWal(io, call);
+    case 'explain':
+      return (await import('./commands/explain.ts')).explain(io, call);
     default:
       return runReader(io, call);
   }
 }
 
-type Reader = Extract<ToolCall, { readonly tool: 'inspect' | 'verify' | 'export' }>;
+type Reader = Extract<ToolCall, { readonly tool: 'inspect' | 'verify' | 'export' | 'check' }>;
 
 /** What only reads has an exit code of its own for what cannot be read. */
 async function runReader(io: CliIo, call: Reader): Promise<number> {
@@ -30,6 +32,8 @@ async function runReader(io: CliIo, call: Reader): Promise<number> {
         return await (await import('./commands/wal-verify.ts')).walVerify(io, call);
       case 'export':
         return await (await import('./commands/wal-export.ts')).walExport(io, call);
+      case 'check':
+        return await (await import('./commands/check.ts')).check(io, call);
       default:
         return call satisfies never;
     }

@@ -9,6 +9,8 @@ import type { VerifyCall } from './commands/wal-verify.ts';
 import type { DoctorCall } from './commands/doctor.ts';
 import { MillraceError } from '../core/errors.ts';
 import { addBenchCommand } from './bench-command.ts';
+import { addPipelineTools } from './pipeline-tools.ts';
+import type { PipelineToolCall } from './pipeline-tools.ts';
 import type { BenchCall } from './bench/bench-arguments.ts';
 import type { DropRange } from './wal/drop-range.ts';
 
@@ -19,7 +21,8 @@ export type ToolCall =
   | ({ readonly tool: 'repair' } & RepairCall)
   | ({ readonly tool: 'export' } & ExportCall)
   | ({ readonly tool: 'doctor' } & DoctorCall)
-  | ({ readonly tool: 'bench-wal' } & BenchCall);
+  | ({ readonly tool: 'bench-wal' } & BenchCall)
+  | PipelineToolCall;
 
 const DIR = 'checkpoint directory, or the directory of one log';
 const JSON_SUMMARY = 'answer as JSON, in the shape that docs/wal-tools.md describes';
@@ -99,6 +102,7 @@ export function addToolCommands(program: Command, run: (call: ToolCall) => Promi
   addExport(wal, run);
   addDoctor(program, run);
   addBenchCommand(program, (call) => run({ tool: 'bench-wal', ...call }));
+  addPipelineTools(program, run);
 }
 
 type Run = (call: ToolCall) => Promise<void>;

@@ -17,6 +17,7 @@ export const ERROR_CODES = {
   CONTEXT_STATE: ['usage', 64], // a call that the context's state does not allow
   RECORD_UNSUPPORTED: ['usage', 1], // a value that cannot be packed (function, symbol, promise …)
   RECORD_TOO_LARGE: ['usage', 1], // one store call is larger than a block may be
+  MIGRATION_FAILED: ['fatal', 1], // a `migrate` of the user threw; nothing was changed
   TASK_FAILED: ['fatal', 1], // user code threw in a task, on every try; `cause` holds its error
   OUTPUT_FAILED: ['fatal', 1], // an output operation on the driver threw
   RECEIVER_FAILED: ['retry', 1], // a receiver reported an error or its start failed

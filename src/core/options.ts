@@ -73,35 +73,36 @@ export interface ResolvedOptions {
 
 /** What a value in a checkpoint means to the next start.
  * `must-match`: it counts where nobody gives another, and another one is refused.
- * `ignored`: it belonged to that run. What a flag said once must not last: a run with `--wal off`
- * would make all later ones lose what they acknowledge. */
-export type ConfigRule = 'must-match' | 'ignored';
+ * `may-change`: each run has its own, and a change of it is told. What a flag said once must not
+ * last: a run with `--wal off` would make all later ones lose what they acknowledge.
+ * `ignored`: where that run was and how patient it was; nothing depends on it. */
+export type ConfigRule = 'must-match' | 'may-change' | 'ignored';
 
 export const CONFIG_RULES: Readonly<Record<keyof ResolvedOptions, ConfigRule>> = {
   name: 'must-match',
   batchIntervalMs: 'must-match',
-  blockIntervalMs: 'ignored',
-  executors: 'ignored',
-  receiverExecutors: 'ignored',
+  blockIntervalMs: 'may-change',
+  executors: 'may-change',
+  receiverExecutors: 'may-change',
   checkpointDir: 'ignored',
-  mirrorDir: 'ignored',
+  mirrorDir: 'may-change',
   allowNetworkFileSystem: 'ignored',
-  durability: 'ignored',
-  memoryBytes: 'ignored',
-  storageLevel: 'ignored',
-  maxRate: 'ignored',
-  backpressure: 'ignored',
-  concurrentBatches: 'ignored',
-  catchUp: 'ignored',
-  checkpointIntervalMs: 'ignored',
-  rememberMs: 'ignored',
-  maxTaskFailures: 'ignored',
+  durability: 'may-change',
+  memoryBytes: 'may-change',
+  storageLevel: 'may-change',
+  maxRate: 'may-change',
+  backpressure: 'may-change',
+  concurrentBatches: 'may-change',
+  catchUp: 'may-change',
+  checkpointIntervalMs: 'may-change',
+  rememberMs: 'may-change',
+  maxTaskFailures: 'may-change',
   gracefulStopTimeoutMs: 'ignored',
-  blockBytesMax: 'ignored',
-  idempotencyKeysMax: 'ignored',
-  receiverSegmentBytes: 'ignored',
-  driverSegmentBytes: 'ignored',
-  onWalFailure: 'ignored',
+  blockBytesMax: 'may-change',
+  idempotencyKeysMax: 'may-change',
+  receiverSegmentBytes: 'may-change',
+  driverSegmentBytes: 'may-change',
+  onWalFailure: 'may-change',
   quarantineDir: 'ignored',
 };
 
@@ -383,7 +384,7 @@ class Resolution {
   #given(field: keyof ResolvedOptions): Given | undefined {
     const { flags, module, checkpoint, defaults } = this.#sources;
     const { option } = FIELDS[field];
-    const kept = CONFIG_RULES[field] === 'ignored' ? undefined : checkpoint?.[field];
+    const kept = CONFIG_RULES[field] === 'must-match' ? checkpoint?.[field] : undefined;
     const places: readonly Given[] = [
       { source: 'flags', value: flags?.[option] },
       { source: 'module', value: module[option] },

@@ -113,6 +113,12 @@ describe('the content of a checkpoint', () => {
     expect(read.stateSnapshot).toEqual(stateSnapshot);
   });
 
+  it('keeps which operators have no id of their own', () => {
+    const codes = [['print-0', 'does', 'whole'] as const];
+    const bytes = encodeCheckpoint({ ...contentOf(sampleState()), codes }, msgpackCodec);
+    expect(decodeCheckpoint(bytes, msgpackCodec, 50).codes).toEqual(codes);
+  });
+
   it('of the schema before, which knew no keyed state, can be read', () => {
     const bytes = encodeCheckpoint(contentOf(sampleState()), msgpackCodec);
     const [, fields] = msgpackCodec.unpack(bytes) as [number, Record<string, unknown>];
@@ -146,7 +152,7 @@ describe('the content of a checkpoint', () => {
   });
 
   it('of a newer schema is refused as unknown', () => {
-    const bytes = msgpackCodec.pack([3, {}]);
+    const bytes = msgpackCodec.pack([4, {}]);
     expect(() => decodeCheckpoint(bytes, msgpackCodec, 50)).toThrow(
       expect.objectContaining({ code: 'FORMAT_UNKNOWN' }),
     );

@@ -8,6 +8,7 @@ import { MillraceError } from '../core/errors.ts';
 import type { Incarnation, Lsn, StreamId } from '../core/ids.ts';
 import { roleOf } from '../dstream/graph.ts';
 import type { NodeDescription } from '../dstream/graph.ts';
+import type { OperatorCode } from '../dstream/operator-places.ts';
 import { reachMsOf } from '../dstream/stream-times.ts';
 import type { Codec } from '../serde/codec.ts';
 import type { ReadAgain } from './cleaning.ts';
@@ -18,14 +19,16 @@ import type { BlockTuple, ShareTuple } from './tracker-events.ts';
 import { emptyTrackerState } from './tracker-state.ts';
 import type { TrackerState } from './tracker-state.ts';
 
-const CHECKPOINT_SCHEMA = 2;
-/** Had no `stateSnapshot`. */
+/** 2 had no `codes`, and no versions of states; 1 had no `stateSnapshot` either. */
+const CHECKPOINT_SCHEMA = 3;
 const CHECKPOINT_SCHEMA_MIN = 1;
 
 /** Everything a checkpoint holds. */
 export interface CheckpointContent {
   readonly pipeline: string;
   readonly graph: readonly NodeDescription[];
+  /** Of operators without an id of their own, so that one cannot be taken for another. */
+  readonly codes?: readonly OperatorCode[];
   readonly graphHash: string;
   readonly codeHash: string;
   /** Resolved options, for the rules of a restart. */
@@ -42,6 +45,8 @@ export interface CheckpointContent {
 interface Fields {
   readonly pipeline: string;
   readonly graph: readonly NodeDescription[];
+  /** From schema 3 on. */
+  readonly codes?: readonly OperatorCode[];
   readonly graphHash: string;
   readonly codeHash: string;
   readonly config: Readonly<Record<string, unknown>>;
@@ -116,7 +121,11 @@ export function decodeCheckpoint(
   const state = decodeState(fields, codec, sourceIdsMax);
   const facts = { pipeline, graph, graphHash, codeHash, config, appliedLsn, receiversEpoch, state };
   const isThere = stateSnapshot !== undefined && stateSnapshot !== null;
-  return isThere ? { ...facts, stateSnapshot } : facts;
+  return {
+    ...facts,
+    ...(fields.codes === undefined ? {} : { codes: fields.codes }),
+    ...(isThere ? { stateSnapshot } : {}),
+  };
 }
 
 function decodeState(fields: Fields, codec: Codec, sourceIdsMax: number): TrackerState {

@@ -8,6 +8,7 @@ import type { BatchTimeMs, Lsn } from '../core/ids.ts';
 import type { ResolvedOptions } from '../core/options.ts';
 import { describeGraph, graphHash } from '../dstream/graph.ts';
 import type { Graph } from '../dstream/graph.ts';
+import { operatorCodes } from '../dstream/operator-places.ts';
 import type { StreamTimes } from '../dstream/stream-times.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import type { Disk } from '../wal/disk.ts';
@@ -41,7 +42,11 @@ export interface CheckpointParts {
 export function buildCheckpointer(parts: CheckpointParts): Checkpointer {
   const { home, clock, events, graph, options, onFailed } = parts;
   const description = describeGraph(graph);
-  const described = { graph: description, graphHash: graphHash(description) };
+  const described = {
+    graph: description,
+    codes: operatorCodes(graph.nodes),
+    graphHash: graphHash(description),
+  };
   return new Checkpointer({
     store: home.store,
     clock,
@@ -58,7 +63,7 @@ export function buildCheckpointer(parts: CheckpointParts): Checkpointer {
 }
 
 /** The graph as a checkpoint has it: the same in all of a run. */
-type DescribedGraph = Pick<CheckpointContent, 'graph' | 'graphHash'>;
+type DescribedGraph = Pick<CheckpointContent, 'graph' | 'codes' | 'graphHash'>;
 
 function takeSnapshot(parts: CheckpointParts, described: DescribedGraph): Snapshot {
   const { module, options, home, tracker, snapshots } = parts;

@@ -10,9 +10,7 @@ import { MillraceError } from '../core/errors.ts';
 import { EventBus } from '../core/events.ts';
 import { resolveOptions } from '../core/options.ts';
 import type { OptionSources, ResolvedOptions } from '../core/options.ts';
-import { describeGraph, isSliding } from '../dstream/graph.ts';
 import type { Graph } from '../dstream/graph.ts';
-import { StreamTimes } from '../dstream/stream-times.ts';
 import { loadPipeline } from '../dstream/load-pipeline.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import type { Disk, OpenedDisk } from '../wal/disk.ts';
@@ -23,13 +21,16 @@ import { nodeDisk } from '../wal/node-disk.ts';
 import { Engine } from './engine.ts';
 import { spawnTaskThreads } from './executor-pool.ts';
 import { spawnReceiverThread } from './executor-threads.ts';
+import { requireFit } from './graph-fit.ts';
 import { openHome } from './home-directory.ts';
 import type { Home } from './home-directory.ts';
 import type { KeyedState } from './keyed-state.ts';
 import { bundlePipeline } from './pipeline-bundle.ts';
-import { acceptCheckpoint, stateToGoOnWith } from './restart-rules.ts';
+import { acceptCheckpoint } from './restart-rules.ts';
 import type { InternalOptions, RunOptions } from './run-options.ts';
 import { recoverState } from './state-parts.ts';
+import { keptState } from './state-upgrade.ts';
+import type { StateChange } from './state-upgrade.ts';
 
 /** A run that is ready to be started, or stopped without having been. */
 export interface PreparedRun {
@@ -58,8 +59,10 @@ export async function prepareRun(
     onEvent,
     crash,
     disk: givenDisk,
+    dropState = [],
     ...flags
   } = given;
+  checkDropState(dropState);
   const startedMs = clock.monotonicMs();
   const file = module instanceof URL ? module : pathToFileURL(resolve(module));
   const bundle = await bundlePipeline(file);
@@ -76,9 +79,9 @@ export async function prepareRun(
   const disks = openDisks(givenDisk, resolveOptions(sources));
   const { disk } = disks;
   try {
-    const { codeHash } = bundle;
     home = await openHomeOf(sources, graph, {
-      codeHash,
+      dropState,
+      codeHash: bundle.codeHash,
       disk,
       mirrorDisk: disks.mirrorDisk,
       clock,
@@ -105,18 +108,39 @@ export async function prepareRun(
     });
     return { engine, graph, events, options: resolved, home, clock, startedMs };
   } catch (error) {
-    try {
-      await home?.driverLog.close();
-      await home?.lock.release();
-    } finally {
-      await disks.close();
-    }
+    await giveBack(home, disks);
     throw error;
   }
 }
 
+/** Of a start that has failed. */
+async function giveBack(home: Home | undefined, disks: OpenedDisks): Promise<void> {
+  try {
+    await home?.driverLog.close();
+    await home?.lock.release();
+  } finally {
+    await disks.close();
+  }
+}
+
+/** @throws {MillraceError} OPTIONS_INVALID. */
+function checkDropState(given: unknown): void {
+  const isSound = Array.isArray(given) && given.every((id) => typeof id === 'string');
+  if (isSound) return;
+  const text = 'dropState must be an array with the ids of operators';
+  throw new MillraceError('OPTIONS_INVALID', `wrong option: ${text}`);
+}
+
+interface OpenedDisks extends OpenedDisk {
+  /** For the second place, if there is one. */
+  readonly mirrorDisk: Disk;
+}
+
 /** One for each place; both are the given one, if there is one. */
-function openDisks(given: Disk | undefined, { checkpointDir, mirrorDir }: ResolvedOptions) {
+function openDisks(
+  given: Disk | undefined,
+  { checkpointDir, mirrorDir }: ResolvedOptions,
+): OpenedDisks {
   const first = openDisk(given, checkpointDir, 'the driver');
   const second = openDisk(given, mirrorDir, 'the second copy');
   const close = async (): Promise<void> => {
@@ -136,6 +160,8 @@ function openDisk(given: Disk | undefined, directory: string | false, name: stri
 }
 
 interface HomeServices {
+  /** Operators whose state may be given up. */
+  readonly dropState: readonly string[];
   /** Of the bundled module. */
   readonly codeHash: string;
   readonly disk: Disk;
@@ -155,15 +181,15 @@ function openHomeOf(
   graph: Graph,
   services: HomeServices,
 ): Promise<Home | undefined> {
-  const { codeHash, disk, mirrorDisk, clock, events, onPoison, onShortage, onState } = services;
+  const { disk, mirrorDisk, clock, events, onPoison, onShortage, onState } = services;
   const options = resolveOptions(sources);
   const { checkpointDir } = options;
   if (checkpointDir === false) {
-    checkSlides(graph, options);
-    requireNoInverse(graph, options);
+    requireFit(graph, options);
     return Promise.resolve(undefined);
   }
   const directory = resolve(checkpointDir);
+  let states: readonly StateChange[] = [];
   return openHome({
     disk,
     clock,
@@ -174,44 +200,26 @@ function openHomeOf(
     options,
     accept: (checkpoint) => {
       if (checkpoint === undefined) {
-        checkSlides(graph, options);
+        requireFit(graph, options);
         return options;
       }
       const settled = resolveOptions({ ...sources, checkpoint: checkpoint.config });
-      checkSlides(graph, settled);
-      acceptCheckpoint(checkpoint, {
-        directory,
-        options: settled,
-        graph: describeGraph(graph),
-        warn: (message) => events.emit({ type: 'warning', message }),
-      });
+      requireFit(graph, settled);
+      const warn = (message: string): void => events.emit({ type: 'warning', message });
+      const { codeHash, dropState } = services;
+      const target = { options: settled, graph: graph.nodes, codeHash, dropState };
+      ({ states } = acceptCheckpoint(checkpoint, { directory, ...target, warn }));
       return settled;
     },
-    stateOf: (checkpoint) => stateToGoOnWith(checkpoint, { codeHash, graph: describeGraph(graph) }),
     restore: async (pointer, from) => {
+      const kept = keptState(pointer, states);
       const partitions = from.options.executors;
-      onState(await recoverState(graph, pointer, { disk: from.disk, directory, partitions }));
+      onState(await recoverState(graph, kept, { disk: from.disk, directory, partitions }));
+      return kept;
     },
     onPoison,
     onShortage,
   });
-}
-
-/** Only now the batch interval is known. @throws {MillraceError} PIPELINE_INVALID. */
-function checkSlides({ nodes }: Graph, { batchIntervalMs }: ResolvedOptions): void {
-  void new StreamTimes(nodes, batchIntervalMs);
-}
-
-/** @throws {MillraceError} OPTIONS_INVALID. */
-function requireNoInverse({ nodes }: Graph, { name }: ResolvedOptions): void {
-  const ids = nodes.flatMap(({ id, kind }) => (isSliding(kind) ? [id] : []));
-  if (ids.length === 0) return;
-  throw new MillraceError(
-    'OPTIONS_INVALID',
-    `pipeline ${name}: a window with an inverse function (${ids.join(', ')}) needs a checkpoint ` +
-      'directory, which keeps what it has to take away again: set checkpointDir (--checkpoint ' +
-      'DIR), or call the operator without the inverse function',
-  );
 }
 
 /** The second place, if there is one. */

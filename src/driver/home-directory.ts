@@ -64,14 +64,12 @@ export interface HomeInput {
   /** Called before anything is written: refuses the checkpoint by throwing, or says what the run
    * goes by, now that the checkpoint's own options are known. */
   readonly accept: (checkpoint: CheckpointContent | undefined) => ResolvedOptions;
-  /** What the run goes on with of the keyed state that the checkpoint points to.
-   * @defaultValue all of it */
-  readonly stateOf?: (checkpoint: CheckpointContent) => StatePointer | undefined;
-  /** Called next, still before anything is written: reads back keyed state. */
+  /** Called next, still before anything is written: reads back keyed state. @returns the pointer,
+   * with what was taken over. */
   readonly restore?: (
     pointer: StatePointer | undefined,
     from: { readonly disk: Disk; readonly options: ResolvedOptions },
-  ) => Promise<void>;
+  ) => Promise<StatePointer | undefined>;
   readonly onPoison: (error: Error) => void;
   /** The driver log has no room for its next segment; `undefined`: it has again. */
   readonly onShortage?: (shortage: Shortage | undefined) => void;
@@ -163,13 +161,6 @@ function ownedPlaces(input: HomeInput, { file, mirrorFile }: HomeLock): HomeInpu
   return { ...owned, mirror: { ...mirror, disk: ownedDisk(mirror.disk, mirrorFile) } };
 }
 
-function statePointer(
-  { stateOf = ({ stateSnapshot }) => stateSnapshot }: HomeInput,
-  checkpoint: CheckpointContent | undefined,
-): StatePointer | undefined {
-  return checkpoint === undefined ? undefined : stateOf(checkpoint);
-}
-
 async function openLocked(
   input: HomeInput,
   lock: HomeLock,
@@ -190,8 +181,7 @@ async function openLocked(
   const examination = await examine(input, { store, previous, copies });
   if (previous === undefined) refuseLostManifest(directory, examination);
   const options = input.accept(examination.checkpoint);
-  const stateSnapshot = statePointer(input, examination.checkpoint);
-  await input.restore?.(stateSnapshot, { disk, options });
+  const stateSnapshot = await restoredState(input, examination, options);
   const droppedBlocks = await readDroppedBlocks(input);
   await makeStartRoom({ disk, directory, ...segmentsOf(options) }, examination);
   await copies?.makeEqual();
@@ -265,6 +255,16 @@ async function requireManifest({ disk, directory }: Copy, manifest: Manifest): P
 function rulesOf({ options, events, stat }: HomeInput): FileSystemRules {
   const { allowNetworkFileSystem } = options;
   return { allowNetworkFileSystem, events, ...(stat === undefined ? {} : { stat }) };
+}
+
+/** The snapshot that the checkpoint points to, with what was taken over. */
+async function restoredState(
+  { disk, restore }: HomeInput,
+  { checkpoint }: Examination,
+  options: ResolvedOptions,
+): Promise<StatePointer | undefined> {
+  const pointer = checkpoint?.stateSnapshot;
+  return restore === undefined ? pointer : restore(pointer, { disk, options });
 }
 
 function segmentsOf({ driverSegmentBytes, receiverSegmentBytes }: ResolvedOptions) {
@@ -353,7 +353,8 @@ function generation(logName: string): number {
 }
 
 /** @param directory where `found` was read. */
-function refuseOtherPipeline(
+/** @throws {MillraceError} CHECKPOINT_MISMATCH. */
+export function refuseOtherPipeline(
   directory: string,
   options: ResolvedOptions,
   found: Manifest | undefined,

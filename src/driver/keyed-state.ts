@@ -8,15 +8,22 @@ import { partitionOfKey } from '../serde/canonical-key.ts';
 import { assert, present } from '../core/assert.ts';
 import type { BatchTimeMs } from '../core/ids.ts';
 import type { Graph, GraphNode } from '../dstream/graph.ts';
+import { stateVersionOf } from '../dstream/state-spec.ts';
 import type { Codec } from '../serde/codec.ts';
 import { ChunkPool } from '../state/chunk-pool.ts';
 import { DeltaWriter } from '../state/delta-writer.ts';
 import { hashBytes, KeyEncoder } from '../state/key-encoder.ts';
-import type { FrozenState, SnapshotHead, TakeEntries } from '../state/snapshot-file.ts';
+import type {
+  FrozenState,
+  SnapshotHead,
+  SnapshotOperator,
+  TakeEntries,
+} from '../state/snapshot-file.ts';
 import { ENTRY_HEADER_BYTES, EntryCursor, NO_ADDRESS } from '../state/state-entry.ts';
 import { StatePartition } from '../state/state-partition.ts';
 import type { StateHandle } from '../state/state-reader.ts';
 import { StateValues } from '../state/state-value.ts';
+import { StateMigration } from './state-migration.ts';
 
 export interface KeyedStateOptions {
   readonly graph: Graph;
@@ -181,6 +188,7 @@ export class KeyedState {
           seed,
           partitions: parts.length,
           keyCount: parts.reduce((sum, { keyCount }) => sum + keyCount, 0),
+          version: stateVersionOf(node),
         })),
       },
       partitions,
@@ -191,13 +199,14 @@ export class KeyedState {
   }
 
   /** Begins to take over a snapshot; before the first batch. Keys are spread anew where the number
-   * of partitions has changed. Operators that it does not know begin with their initial state,
-   * those that it alone has are the caller's to refuse before.
-   * @param wanted ids of operators; others begin anew. @defaultValue all */
-  restore(head: SnapshotHead, wanted?: ReadonlySet<string>): TakeEntries {
+   * of partitions has changed, and states of an earlier version are migrated. Operators that it
+   * does not know begin with their initial state.
+   * @param ids of the operators to take over: what is left out, and whether that is right, is the
+   *   caller's. @throws {MillraceError} MIGRATION_FAILED. */
+  restore(head: SnapshotHead, ids: ReadonlySet<string>): TakeEntries {
     const targets = head.operators.map((saved) => {
       const operator = this.#operators.get(saved.id);
-      if (operator === undefined || wanted?.has(saved.id) === false) return undefined;
+      if (operator === undefined || !ids.has(saved.id)) return undefined;
       // Its hashes are in the entries.
       const restored = this.#emptyOperator(operator.node, saved.seed, saved.keyCount);
       for (const partition of operator.partitions) partition.close();
@@ -205,13 +214,18 @@ export class KeyedState {
       restored.hasBegun = true;
       restored.isRestored = true;
       this.#operators.set(saved.id, restored);
-      return { restored, isSpread: restored.partitions.length !== saved.partitions };
+      const isSpread = restored.partitions.length !== saved.partitions;
+      return { restored, isSpread, migration: this.#migrationOf(operator.node, saved, head) };
     });
-    return (operator, partition, entries) => {
+    return (operator, partition, found) => {
       const target = targets[operator];
       if (target === undefined) return;
-      if (target.isSpread) this.#spread(target.restored, entries);
-      else present(target.restored.partitions[partition], `partition ${partition}`).apply(entries);
+      const { restored, isSpread, migration } = target;
+      const entries = migration === undefined ? found : migration.apply(found);
+      // The snapshot is not of this state: the next one is due soon.
+      if (migration !== undefined) restored.changedBytes += entries.byteLength;
+      if (isSpread) this.#spread(restored, entries);
+      else present(restored.partitions[partition], `partition ${partition}`).apply(entries);
     };
   }
 
@@ -233,6 +247,17 @@ export class KeyedState {
       for (const partition of partitions) sum += of(partition);
     }
     return sum;
+  }
+
+  #migrationOf(
+    node: GraphNode,
+    { version }: SnapshotOperator,
+    { batchTimeMs }: SnapshotHead,
+  ): StateMigration | undefined {
+    const known = stateVersionOf(node);
+    assert(version <= known, `the state of ${node.id} is of version ${version}, not ${known}`);
+    if (version === known) return undefined;
+    return new StateMigration(node, { codec: this.#options.codec, version, batchTimeMs });
   }
 
   /** @param keyCount that are about to come. */

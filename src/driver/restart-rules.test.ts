@@ -6,10 +6,10 @@ import type { MillraceError } from '../core/errors.ts';
 import type { BatchTimeMs, Lsn } from '../core/ids.ts';
 import { resolveOptions } from '../core/options.ts';
 import type { ResolvedOptions } from '../core/options.ts';
-import { describeGraph, graphHash } from '../dstream/graph.ts';
+import { describeGraph } from '../dstream/graph.ts';
 import type { NodeDescription } from '../dstream/graph.ts';
 import type { CheckpointContent } from './checkpoint-content.ts';
-import { acceptCheckpoint, stateToGoOnWith } from './restart-rules.ts';
+import { acceptCheckpoint } from './restart-rules.ts';
 import { applyEvent, emptyTrackerState } from './tracker-state.ts';
 import type { TrackerState } from './tracker-state.ts';
 
@@ -55,7 +55,7 @@ const counted = (id: string): readonly NodeDescription[] =>
 function accept(content: CheckpointContent, now: readonly NodeDescription[] = graph): string[] {
   const warnings: string[] = [];
   const warn = (message: string): void => void warnings.push(message);
-  acceptCheckpoint(content, { directory: '/home', options, graph: now, warn });
+  acceptCheckpoint(content, { directory: '/home', options, graph: now, codeHash: '', warn });
   return warnings;
 }
 
@@ -159,61 +159,5 @@ describe('keyed state', () => {
     applyEvent(state, { type: 'batch-allocated', share: shareOf(1_000, []) });
     const content = { ...checkpoint(state), graph: counted('mine') };
     expect(refusal(content, counted('other'))).toContain('mine is gone, and it has state');
-  });
-});
-
-describe('a window with an inverse function', () => {
-  const windowed = describeGraph(
-    graphOf((ssc) => {
-      const pairs = ssc.generatorStream({ id: LINES }).keyBy((line) => line);
-      pairs
-        .reduceByKeyAndWindow(
-          (a) => a,
-          (a) => a,
-          '4s',
-          undefined,
-          { id: 'windowed' },
-        )
-        .print();
-      pairs.updateStateByKey((all) => all.length, { id: 'counts' }).print();
-    }),
-  );
-  const stateSnapshot = {
-    name: 'state-0000000000005000.snapshot',
-    batchTimeMs: 5_000 as BatchTimeMs,
-    lengthBytes: 99,
-    operators: [
-      ['windowed', 3],
-      ['counts', 4],
-    ] as const,
-  };
-  const content = {
-    ...checkpoint(),
-    graph: windowed,
-    graphHash: graphHash(windowed),
-    codeHash: 'code',
-    stateSnapshot,
-  };
-
-  it('goes on from its snapshot with the same code, and begins anew with another', () => {
-    const same = { graph: windowed, codeHash: 'code' };
-    expect(stateToGoOnWith(content, same)).toEqual(stateSnapshot);
-    const others = [
-      { graph: windowed, codeHash: 'other' },
-      { graph: [...windowed, ...graph.slice(0, 1)], codeHash: 'code' },
-    ];
-    for (const now of others) {
-      expect(stateToGoOnWith(content, now)).toEqual({
-        ...stateSnapshot,
-        operators: [['counts', 4]],
-      });
-    }
-    expect(stateToGoOnWith(checkpoint(), same)).toBeUndefined();
-  });
-
-  it('may go from the pipeline, other than state that is kept for ever', () => {
-    const [counts, rest] = [counted('counts'), { ...content, state: emptyTrackerState(10) }];
-    expect(accept(rest, counts)).toHaveLength(1);
-    expect(() => accept(rest, counted('mine'))).toThrow(/counts is gone, and the state of 4 keys/);
   });
 });

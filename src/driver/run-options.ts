@@ -13,6 +13,9 @@ export type RunOptions = Partial<Omit<PipelineOptions, 'name' | 'checkpointDir'>
   readonly allowOtherContexts?: boolean;
   /** Stop gracefully after so many batches. */
   readonly batches?: number;
+  /** Ids of operators whose state may be given up where it does not fit the pipeline any more: else
+   * such a start is refused. What fits is kept all the same. @defaultValue none */
+  readonly dropState?: readonly string[];
   /** Where `print()` writes its lines. @defaultValue standard output */
   readonly printLine?: (line: string) => void;
   /** Hears everything that happens, from the start on. */

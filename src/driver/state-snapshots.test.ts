@@ -94,7 +94,7 @@ describe('StateSnapshots', () => {
     await batches(SNAPSHOT_BATCHES - 1);
     expect([snapshots.newest, written]).toEqual([undefined, 0]);
     await batches(1);
-    expect(snapshots.newest).toMatchObject({ batchTimeMs: timeOf(9), operators: [['sums', 7]] });
+    expect(snapshots.newest).toMatchObject({ batchTimeMs: timeOf(9), operators: [['sums', 7, 1]] });
     expect(written).toBe(1);
     const sums = [0 + 7, 1 + 8, 2 + 9, 3, 4, 5, 6].map((sum, n) => [`k${n}`, sum] as const);
     expect(await contentAfter(snapshots.newest)).toEqual(new Map(sums));

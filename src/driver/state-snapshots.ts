@@ -40,7 +40,8 @@ export interface StatePointer {
   readonly batchTimeMs: BatchTimeMs;
   /** Of the file. */
   readonly lengthBytes: number;
-  readonly operators: readonly (readonly [id: string, keyCount: number])[];
+  /** Those whose state is taken over: the file may have more. Without a version it is 1. */
+  readonly operators: readonly (readonly [id: string, keyCount: number, version?: number])[];
 }
 
 export const STATE_DIRECTORY: string = 'state';
@@ -227,7 +228,7 @@ export class StateSnapshots {
       name,
       batchTimeMs: batchTimeMs as BatchTimeMs,
       lengthBytes,
-      operators: operators.map(({ id, keyCount }) => [id, keyCount]),
+      operators: operators.map(({ id, keyCount, version }) => [id, keyCount, version]),
     };
     const keyCount = operators.reduce((sum, each) => sum + each.keyCount, 0);
     events.emit({ type: 'state-snapshot-written', batchTimeMs, keyCount, bytes: lengthBytes });
@@ -258,8 +259,8 @@ export async function restoreState(
   place: Place,
 ): Promise<void> {
   const { batchTimeMs } = pointer;
-  const wanted = new Set(pointer.operators.map(([id]) => id));
-  await readPointed(pointer, place, (head) => state.restore({ ...head, batchTimeMs }, wanted));
+  const ids = new Set(pointer.operators.map(([id]) => id));
+  await readPointed(pointer, place, (head) => state.restore({ ...head, batchTimeMs }, ids));
 }
 
 /** Reads all of the snapshot that a checkpoint points to. @throws as `restoreState`. */

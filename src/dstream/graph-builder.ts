@@ -37,6 +37,8 @@ export class GraphBuilder {
   readonly #pipelineName: string;
   readonly #nodes = new Map<string, GraphNode>();
   readonly #counts = new Map<string, number>();
+  /** Given here, and not by the user. */
+  readonly #placedIds = new Set<string>();
   #isSealed = false;
   /** The operator whose function adds operators now. */
   #transforming: string | undefined;
@@ -59,6 +61,8 @@ export class GraphBuilder {
     this.#refuseInTransform(kind);
     const id = request.reservedId ?? this.reserveId(kind, request.id);
     this.#refuseTaken(id);
+    // Parts of an operator have its id with a suffix.
+    const isPlaced = this.#placedIds.has(id.split('.', 1)[0] ?? id);
     this.#nodes.set(
       id,
       Object.freeze({
@@ -71,6 +75,7 @@ export class GraphBuilder {
         ...(batches === undefined ? {} : { batches }),
         ...(sink === undefined ? {} : { sink }),
         ...(initialState === undefined ? {} : { initialState }),
+        ...(isPlaced ? { isPlaced } : {}),
       }),
     );
     return id;
@@ -134,6 +139,7 @@ export class GraphBuilder {
     const n = this.#counts.get(name) ?? 0;
     this.#counts.set(name, n + 1);
     const id = given ?? `${name}-${n}`;
+    if (given === undefined) this.#placedIds.add(id);
     if (typeof id !== 'string' || !ID_PATTERN.test(id)) {
       throw new MillraceError(
         'PIPELINE_INVALID',

@@ -132,6 +132,8 @@ export interface GraphNode extends NodeDescription {
   readonly sink?: Sink<unknown>;
   /** The pairs that a stateful operator begins with. */
   readonly initialState?: readonly (readonly [unknown, unknown])[];
+  /** The id comes from the operator's place among those of its kind, and is not the user's own. */
+  readonly isPlaced?: true;
 }
 
 export class Graph {
@@ -170,8 +172,8 @@ export class Graph {
 }
 
 /** The graph as structured-cloneable data, without functions. */
-export function describeGraph(graph: Graph): readonly NodeDescription[] {
-  return graph.nodes.map(({ id, kind, parents, options }) => ({ id, kind, parents, options }));
+export function describeGraph({ nodes }: Pick<Graph, 'nodes'>): readonly NodeDescription[] {
+  return nodes.map(({ id, kind, parents, options }) => ({ id, kind, parents, options }));
 }
 
 /** SHA-256 in hex. Equal for equal descriptions, whatever the order of option keys. */
@@ -225,7 +227,7 @@ function nodeDifference(
 }
 
 /** JSON with sorted keys; `absent` for undefined. */
-function canonicalJson(value: unknown): string {
+export function canonicalJson(value: unknown): string {
   if (value === undefined) return 'absent';
   return JSON.stringify(value, (_key, part: unknown) => {
     if (typeof part !== 'object' || part === null || Array.isArray(part)) return part;

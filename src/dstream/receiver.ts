@@ -57,6 +57,24 @@ export function attachHost<T>(receiver: Receiver<T>, host: ReceiverHost<T>): voi
   hosts.set(receiver, host);
 }
 
+/** What becomes of a record that was under way when the process died.
+ * `replayable`: the source is read again from the last durable position. `acknowledged`: it sends
+ * again what nobody has acknowledged to it. `at-most-once`: it does neither. */
+export interface SourceGuarantee {
+  readonly delivery: 'replayable' | 'acknowledged' | 'at-most-once';
+  /** Why, in words, for `millrace explain`. */
+  readonly reason: string;
+}
+
+/** Of a receiver of the user's own: its code decides, and nothing runs it to find out. */
+export const OWN_RECEIVER_GUARANTEE: SourceGuarantee = {
+  delivery: 'acknowledged',
+  reason:
+    'as its receiver stores: with store(records, { position }) a source that is read again from ' +
+    'there counts once, with store(records, …) what was not acknowledged comes again, and of ' +
+    'store(record) the block that was not durable yet is gone',
+};
+
 export abstract class Receiver<T> {
   /** Begins to receive and returns soon; a rejection restarts the receiver. */
   abstract onStart(): void | Promise<void>;

@@ -51,6 +51,8 @@ export interface Sink<T> {
   /** What it writes to, for messages and plans: `SQLite out.db, table counts`. */
   readonly target: string;
   readonly guarantee: SinkGuarantee;
+  /** Why, in words, for `millrace explain`. */
+  readonly reason?: string;
   /** Driver, before anything is received: what makes it reject ends the start. */
   open?(owner: SinkOwner): Promise<void>;
   /** Driver. `already-committed`: this batch is whole and durable in the sink; no task is run.

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { graphOf } from '../../test/support/inline-driver.ts';
 import type { DStream } from './dstream.ts';
 import type { Graph } from './graph.ts';
-import { stateSpec } from './state-spec.ts';
+import { stateSpec, stateVersionOf } from './state-spec.ts';
 import type { State } from './state-spec.ts';
 
 const keep = (_key: string, value: number | undefined, _state: State<number>) => value;
@@ -30,6 +30,20 @@ describe('a stateful operator', () => {
     });
   });
 
+  it('says of which version its states are, and how they come to be so', () => {
+    const migrate = (old: unknown): number => Number(old);
+    const node = build((pairs) => {
+      return pairs.mapWithState(stateSpec(keep).id('own').version(2, migrate));
+    }).node('own');
+    expect([node.options, node.fns, stateVersionOf(node)]).toEqual([
+      { version: 2 },
+      { migrate },
+      2,
+    ]);
+    const plain = build((pairs) => pairs.mapWithState(keep)).stateful[0];
+    expect(plain === undefined ? 0 : stateVersionOf(plain)).toBe(1);
+  });
+
   it('leaves a specification as it is when another is made of it', () => {
     const plain = stateSpec(keep);
     plain.timeout('1s');
@@ -51,6 +65,14 @@ describe('a stateful operator', () => {
     ['no partitions', { partitions: 0 }, /partitions must be an integer from 1/],
     ['no time', { timeout: 0 }, /timeout \(in ms\) must be an integer from 1/],
     ['words for a time', { timeout: 'soon' }, /timeout: .*no duration/],
+    ['no version', { version: 0 }, /version must be an integer from 1/],
+    ['a migration without a version', { migrate: Number }, /migrate needs version: 2 or higher/],
+    ['a migration to the first one', { version: 1, migrate: Number }, /needs version: 2/],
+    [
+      'an asynchronous migration',
+      { version: 2, migrate: async () => {} },
+      /migrate must not be asynchronous/,
+    ],
     ['state that is no pairs', { initialState: ['a'] }, /initialState must be pairs/],
     ['state that is nothing to go through', { initialState: 7 }, /initialState must be pairs/],
   ])('refuses %s', (_what, options, message) => {

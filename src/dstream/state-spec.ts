@@ -4,7 +4,7 @@
 import { parseDuration } from '../core/duration.ts';
 import type { Duration } from '../core/duration.ts';
 import { MillraceError, toError } from '../core/errors.ts';
-import type { NodeOptions, UserFunction } from './graph.ts';
+import type { NodeDescription, NodeOptions, UserFunction } from './graph.ts';
 import { OptionCheck } from './option-check.ts';
 import { PARTITIONS_MAX } from './operator-options.ts';
 import type { OperatorOptions, ShuffleOptions, SyncResult } from './operator-options.ts';
@@ -38,6 +38,14 @@ export type StateFunction<K, V, S, M> = (
 export interface KeyedStateOptions<K, S> extends ShuffleOptions {
   /** State that keys have before the first batch; ignored when a checkpoint has state. */
   readonly initialState?: Iterable<readonly [K, S]>;
+  /** Of the shape of the states, 1 … 1,000,000: raise it when a change of the function needs them
+   * in another one, and give `migrate`. @defaultValue 1 */
+  readonly version?: number;
+  /** Makes the state of a key out of one of a lower version, `undefined` drops the key. Called for
+   * each key at a start that finds such states, before anything is received or written; a start
+   * that is killed leaves the old ones. A method, so that `old` may be given its own type.
+   * @param fromVersion 1 where the earlier pipeline named none. */
+  migrate?(old: unknown, fromVersion: number): SyncResult<S> | undefined;
 }
 
 export interface MapWithStateOptions<K, S> extends KeyedStateOptions<K, S> {
@@ -77,6 +85,11 @@ export class StateSpec<K, V, S, M> {
     return this.#with({ id });
   }
 
+  /** Version of the shape of the states, and what makes it of earlier ones. */
+  version(version: number, migrate?: KeyedStateOptions<K, S>['migrate']): StateSpec<K, V, S, M> {
+    return this.#with({ version, ...(migrate === undefined ? {} : { migrate }) });
+  }
+
   #with(more: MapWithStateOptions<K, S>): StateSpec<K, V, S, M> {
     return new StateSpec(this.f, { ...this.options, ...more });
   }
@@ -92,8 +105,11 @@ export interface CheckedState {
   readonly id: string | undefined;
   readonly options: NodeOptions;
   readonly fn: UserFunction;
+  readonly fns?: Readonly<Record<'migrate', UserFunction>>;
   readonly initialState: readonly (readonly [unknown, unknown])[];
 }
+
+const VERSION_MAX = 1_000_000;
 
 const DAY_MS = 86_400_000;
 const TIMEOUT_MS_MAX = 3_650 * DAY_MS;
@@ -105,23 +121,42 @@ export function checkState(
   given: OperatorOptions | undefined,
 ): CheckedState {
   const check = new OptionCheck(kind);
-  const known = ['id', 'initialState', 'partitions'];
+  const known = ['id', 'initialState', 'partitions', 'version', 'migrate'];
   const options = check.object(given, kind === 'mapWithState' ? [...known, 'timeout'] : known);
-  const { id, initialState, partitions, timeout } = options;
+  const { id, initialState, partitions, timeout, version, migrate } = options;
   check.syncFunction('the function', fn);
-  const kept: { partitions?: number; timeoutMs?: number } = {};
+  const kept: { partitions?: number; timeoutMs?: number; version?: number } = {};
   if (partitions !== undefined) {
     kept.partitions = check.integer('partitions', partitions, { min: 1, max: PARTITIONS_MAX });
   }
   if (timeout !== undefined) kept.timeoutMs = checkTimeout(check, timeout);
+  if (version !== undefined) {
+    kept.version = check.integer('version', version, { min: 1, max: VERSION_MAX });
+  }
+  if (migrate !== undefined) checkMigration(check, migrate, version);
   const pairs = checkPairs(check, initialState);
   check.finish();
   return {
     id: id as string | undefined,
     options: kept,
     fn: fn as UserFunction,
+    ...(migrate === undefined ? {} : { fns: { migrate: migrate as UserFunction } }),
     initialState: pairs,
   };
+}
+
+function checkMigration(check: OptionCheck, migrate: unknown, version: unknown): void {
+  check.syncFunction('migrate', migrate);
+  check.require(
+    version !== undefined && version !== 1,
+    'migrate needs version: 2 or higher, the one that it makes; state without one is of version 1',
+  );
+}
+
+/** Which version of its states an operator goes by. */
+export function stateVersionOf({ options }: NodeDescription): number {
+  const { version } = options;
+  return typeof version === 'number' ? version : 1;
 }
 
 function checkTimeout(check: OptionCheck, timeout: unknown): number {

@@ -45,6 +45,8 @@ interface BatchPaths {
 export class DirectorySink implements Sink<unknown> {
   readonly guarantee = 'exactly-once';
   readonly target: string;
+  readonly reason: string =
+    'a batch becomes visible by one rename; one that runs again finds that it is there';
   readonly #base: string;
   readonly #ending: string;
   readonly #format: (record: unknown) => string;

@@ -3,7 +3,7 @@
 import { assert, present } from '../core/assert.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { GraphNode } from '../dstream/graph.ts';
-import type { Sink } from '../dstream/sink.ts';
+import type { Sink, SinkGuarantee } from '../dstream/sink.ts';
 import { DirectorySink } from './directory-sink.ts';
 import { formatJson } from './json-format.ts';
 import { formatText } from './text-format.ts';
@@ -20,6 +20,29 @@ export function createSink(node: GraphNode): Sink<unknown> {
       return present(node.sink, `the sink of ${node.id}`);
     default:
       throw new MillraceError('BROKEN_INVARIANT', `${node.id} writes to no sink`);
+  }
+}
+
+export interface OutputGuarantee {
+  readonly guarantee: SinkGuarantee;
+  /** Why, in words, for `millrace explain`. */
+  readonly reason: string;
+}
+
+/** Outputs that write to no sink: the engine calls the user's function, or prints. */
+const PLAIN_REASON = 'a batch that runs again after a crash calls it again, with the same records';
+
+/** What an output promises, as its sink itself says. Opens nothing. */
+export function outputGuarantee(node: GraphNode): OutputGuarantee {
+  switch (node.kind) {
+    case 'print':
+    case 'foreachBatch':
+    case 'foreachPartition':
+      return { guarantee: 'at-least-once', reason: PLAIN_REASON };
+    default: {
+      const { guarantee, reason = 'as its sink says' } = createSink(node);
+      return { guarantee, reason };
+    }
   }
 }
 

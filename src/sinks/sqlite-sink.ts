@@ -50,6 +50,9 @@ export function sqliteSink(options: SqliteSinkOptions): Sink<SqliteRow> {
 
 class SqliteSink implements Sink<unknown> {
   readonly guarantee = 'exactly-once';
+  readonly reason: string =
+    'rows of a batch and the note that they are there are one transaction; one that runs again ' +
+    'finds the note';
   readonly target: string;
   readonly #to: Target;
   readonly #file: string;

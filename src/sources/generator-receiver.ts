@@ -16,6 +16,7 @@ import { present } from '../core/assert.ts';
 import { systemClock } from '../core/clock.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import { MillraceError } from '../core/errors.ts';
+import type { SourceGuarantee } from '../dstream/receiver.ts';
 import { Receiver } from '../dstream/receiver.ts';
 import { LINE_COUNT, lineAt, makeLines } from './generator-lines.ts';
 
@@ -41,6 +42,10 @@ export interface GeneratorReceiverOptions {
 }
 
 export class GeneratorReceiver extends Receiver<string> {
+  static readonly guarantee: SourceGuarantee = {
+    delivery: 'replayable',
+    reason: 'lines are made from the seed, and go on after the last durable one',
+  };
   readonly #options: GeneratorReceiverOptions;
   readonly #clock: Clock;
   readonly #callsMax: number;

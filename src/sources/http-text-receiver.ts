@@ -17,6 +17,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { reached } from '../core/crash-point.ts';
 import { MillraceError } from '../core/errors.ts';
+import type { SourceGuarantee } from '../dstream/receiver.ts';
 import { Receiver } from '../dstream/receiver.ts';
 import type { StoreOptions } from '../dstream/receiver.ts';
 import { BodyBudget, checkAnnounced, PeerGone, readBody } from './http-body.ts';
@@ -54,6 +55,12 @@ interface Accepted {
 
 /** Takes records from POST requests; one server per receiver of the input. */
 export class HttpTextReceiver extends Receiver<string> {
+  static readonly guarantee: SourceGuarantee = {
+    delivery: 'acknowledged',
+    reason:
+      'a request is answered with 200 when its records are durable, and a client that got no 200 ' +
+      'sends again: once with an Idempotency-Key, else a repeated request counts again',
+  };
   readonly #options: ResolvedHttpTextOptions;
   readonly #budget: BodyBudget;
   readonly #inFlight = new Set<Promise<void>>();

@@ -7,7 +7,8 @@ import type { Clock } from '../core/clock.ts';
 import { MillraceError, toError } from '../core/errors.ts';
 import type { GraphNode } from '../dstream/graph.ts';
 import { inputOptions } from '../dstream/input-options.ts';
-import { Receiver } from '../dstream/receiver.ts';
+import { OWN_RECEIVER_GUARANTEE, Receiver } from '../dstream/receiver.ts';
+import type { SourceGuarantee } from '../dstream/receiver.ts';
 
 /** A new receiver, not yet started, for one life of one receiver of an input.
  * @throws {MillraceError} RECEIVER_FAILED when the user's factory throws, PIPELINE_INVALID when it
@@ -34,6 +35,33 @@ export async function createReceiver(node: GraphNode, clock: Clock): Promise<Rec
       throw new MillraceError('BROKEN_INVARIANT', `${node.id} is read without receivers`);
     default:
       return options satisfies never;
+  }
+}
+
+/** Of a queueStream, which has no file of its own here: its records are in the graph. */
+const QUEUE_GUARANTEE: SourceGuarantee = {
+  delivery: 'replayable',
+  reason: 'its records are in the module, and it goes on after the last recorded batch',
+};
+
+/** What the source of an input promises, as the source itself says. Starts nothing. */
+export async function sourceGuarantee(node: GraphNode): Promise<SourceGuarantee> {
+  const { source } = inputOptions(node);
+  switch (source) {
+    case 'custom':
+      return OWN_RECEIVER_GUARANTEE;
+    case 'http':
+      return (await import('./http-text-receiver.ts')).HttpTextReceiver.guarantee;
+    case 'socket':
+      return (await import('./socket-text-receiver.ts')).SocketTextReceiver.guarantee;
+    case 'generator':
+      return (await import('./generator-receiver.ts')).GeneratorReceiver.guarantee;
+    case 'text-files':
+      return (await import('./text-files.ts')).TEXT_FILES_GUARANTEE;
+    case 'queue':
+      return QUEUE_GUARANTEE;
+    default:
+      return source satisfies never;
   }
 }
 

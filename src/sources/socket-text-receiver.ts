@@ -18,6 +18,7 @@ import type { Clock, Timer } from '../core/clock.ts';
 import { MillraceError } from '../core/errors.ts';
 import { systemRandom } from '../core/random.ts';
 import type { Random } from '../core/random.ts';
+import type { SourceGuarantee } from '../dstream/receiver.ts';
 import { Receiver } from '../dstream/receiver.ts';
 import { Backoff } from './backoff.ts';
 import { LineSplitter, splitLines } from './line-splitter.ts';
@@ -46,6 +47,10 @@ type State =
 
 /** Each receiver of the input has a connection of its own to the same server. */
 export class SocketTextReceiver extends Receiver<string> {
+  static readonly guarantee: SourceGuarantee = {
+    delivery: 'at-most-once',
+    reason: 'nothing is acknowledged to the peer: what it sent while nobody listened is gone',
+  };
   readonly #host: string;
   readonly #port: number;
   readonly #lineBytesMax: number;

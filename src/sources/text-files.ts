@@ -19,9 +19,16 @@ import type { BigIntStats } from 'node:fs';
 import { join } from 'node:path';
 import { MillraceError } from '../core/errors.ts';
 import type { ErrorDetails } from '../core/errors.ts';
+import type { SourceGuarantee } from '../dstream/receiver.ts';
 import type { FileShare } from '../dstream/task-spec.ts';
 import { LineSplitter, splitLines } from './line-splitter.ts';
 import { decodeUtf8, invalidUtf8Offset } from './utf8.ts';
+
+/** Of `textFileStream`. */
+export const TEXT_FILES_GUARANTEE: SourceGuarantee = {
+  delivery: 'replayable',
+  reason: 'a file is its own log: it is in exactly one batch, which reads it again when it must',
+};
 
 /** Statistics asked for at the same time; libuv has 4 threads for them. */
 const STATS_AT_ONCE = 64;

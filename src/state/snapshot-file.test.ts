@@ -1,5 +1,5 @@
-/** What version 1 of the format has written can still be read. Damage: state-snapshots.test.ts of
- * the driver. @module */
+/** What each version of the format has written can still be read. Damage: state-snapshots.test.ts
+ * of the driver. @module */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
@@ -10,33 +10,41 @@ import { restoreState } from '../driver/state-snapshots.ts';
 import { crc32 } from '../serde/crc32.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 
-const GOLDEN = fileURLToPath(new URL('../../test/fixtures/state-v1/', import.meta.url));
+/** Directories of golden files, each with the versions of the states that its checkpoint names. */
+const GOLDEN: readonly (readonly [directory: string, version: number | undefined])[] = [
+  ['state-v1', undefined],
+  ['state-v2', 1],
+];
 
 /** A disk with a golden snapshot, changed or not. */
-async function diskWith(name: string, change = (bytes: Buffer): Buffer => bytes) {
+async function diskWith(of: string, name: string, change = (bytes: Buffer): Buffer => bytes) {
   const disk = new MemoryDisk();
   await disk.makeDirectory('/the-home/state');
   const file = await disk.create(`/the-home/state/${name}`, 'buffered');
-  await file.write([change(readFileSync(`${GOLDEN}${name}`))], 0);
+  await file.write([change(golden(of, name))], 0);
   await file.close();
   return { disk, directory: '/the-home', codec: msgpackCodec };
 }
 
-function pointerOf() {
-  const payload = readFileSync(`${GOLDEN}checkpoint-payload.msgpack`);
+function golden(of: string, name: string): Buffer {
+  return readFileSync(fileURLToPath(new URL(`../../test/fixtures/${of}/${name}`, import.meta.url)));
+}
+
+function pointerOf(of: string) {
+  const payload = golden(of, 'checkpoint-payload.msgpack');
   const { stateSnapshot } = decodeCheckpoint(payload, msgpackCodec, 10);
   if (stateSnapshot === undefined) throw new Error('the golden checkpoint points to nothing');
   return stateSnapshot;
 }
 
-it('reads the golden snapshot that the golden checkpoint points to', async () => {
-  const pointer = pointerOf();
-  expect(pointer.operators).toEqual([
-    ['updated', 5],
-    ['mapped', 7],
+it.each(GOLDEN)('reads the snapshot that the checkpoint of %s points to', async (of, version) => {
+  const pointer = pointerOf(of);
+  expect(pointer.operators.map(([id, keyCount, found]) => [id, keyCount, found])).toEqual([
+    ['updated', 5, version],
+    ['mapped', 7, version],
   ]);
   const run = goldenRun();
-  await restoreState(run.state, pointer, await diskWith(pointer.name));
+  await restoreState(run.state, pointer, await diskWith(of, pointer.name));
   await run.run(GOLDEN_BATCHES, GOLDEN_BATCHES);
   const updated = run.records('updated', GOLDEN_BATCHES) as [unknown, unknown][];
   const at = new Date(0);
@@ -54,9 +62,9 @@ it('reads the golden snapshot that the golden checkpoint points to', async () =>
 });
 
 it('refuses a newer format, and says so', async () => {
-  const pointer = pointerOf();
+  const pointer = pointerOf('state-v2');
   // The version is the first element of the head's message, right behind its header.
-  const newer = await diskWith(pointer.name, (bytes) => {
+  const newer = await diskWith('state-v2', pointer.name, (bytes) => {
     bytes[33] = 9;
     return resealed(bytes);
   });

@@ -19,7 +19,8 @@ import type { FrozenPartition } from './state-partition.ts';
 import { EntryCursor, NO_ADDRESS } from './state-entry.ts';
 import { StateReader } from './state-reader.ts';
 
-const SNAPSHOT_VERSION = 1;
+/** 1 had no versions of states. */
+const SNAPSHOT_VERSION = 2;
 const FRAME_HEADER_BYTES = 32;
 const MAGIC = 0x5453_524d; // the bytes M R S T, read as a little-endian u32
 const KIND = { head: 1, entries: 2, end: 3 } as const;
@@ -35,6 +36,8 @@ export interface SnapshotOperator {
   readonly seed: number;
   readonly partitions: number;
   readonly keyCount: number;
+  /** Of the shape of its states, as the pipeline says; from 1 on. */
+  readonly version: number;
 }
 
 export interface SnapshotHead {
@@ -212,10 +215,13 @@ function checkEntries({ payload, entries }: Frame, path: string, at: number): vo
 function decodeHead(payload: Uint8Array, path: string, codec: Codec): SnapshotHead {
   const [version, head] = codec.unpack(payload) as readonly [number, SnapshotHead];
   if (version === SNAPSHOT_VERSION) return head;
+  if (version === 1) {
+    return { ...head, operators: head.operators.map((each) => ({ ...each, version: 1 })) };
+  }
   throw new MillraceError(
     'FORMAT_UNKNOWN',
-    `${path} has format version ${version}; this millrace knows ${SNAPSHOT_VERSION}: start it ` +
-      'with the newer millrace that wrote it',
+    `${path} has format version ${version}; this millrace knows 1 to ${SNAPSHOT_VERSION}: start ` +
+      'it with the newer millrace that wrote it',
   );
 }
 

@@ -20,7 +20,8 @@ import type { HomeLock } from '../driver/home-lock.ts';
 import type { KeyedState } from '../driver/keyed-state.ts';
 import { acceptCheckpoint } from '../driver/restart-rules.ts';
 import { recoverState } from '../driver/state-parts.ts';
-import { describeGraph } from '../dstream/graph.ts';
+import { keptState } from '../driver/state-upgrade.ts';
+import type { StateChange } from '../driver/state-upgrade.ts';
 import type { GraphNode } from '../dstream/graph.ts';
 import type { LoadedPipeline } from '../dstream/load-pipeline.ts';
 import { buildGraph } from '../dstream/pipeline.ts';
@@ -40,6 +41,9 @@ import { SimWaits } from './sim-waits.ts';
 
 export const SIM_HOME = '/home-of-the-simulation';
 
+/** Pipelines of a simulation are made in the process, so none is bundled. */
+const CODE_HASH = 'sim';
+
 /** What outlives a process. */
 export interface SimMachine {
   readonly scheduler: SimScheduler;
@@ -54,6 +58,8 @@ export interface SimMachine {
 export interface SimProgram {
   readonly definition: PipelineDefinition;
   readonly options: ResolvedOptions;
+  /** Operators whose state may be given up. */
+  readonly dropState: readonly string[];
   /** Of the wall clock at time 0 of the simulation: it may jump between runs. */
   readonly epochMs: number;
   readonly arena: { readonly extentBytes: number; readonly extents: number };
@@ -167,6 +173,7 @@ export class SimEngine {
     const { options } = this.#program;
     const disk = this.#openDisk(this.#driverDisk);
     await disk.makeDirectory(SIM_HOME);
+    let states: readonly StateChange[] = [];
     return openLockedHome(
       {
         disk,
@@ -177,16 +184,20 @@ export class SimEngine {
         options,
         accept: (checkpoint) => {
           if (checkpoint === undefined) return options;
-          const graph = describeGraph(this.#pipeline.graph);
+          const { nodes: graph } = this.#pipeline.graph;
           const warn = (message: string): void => this.#events.emit({ type: 'warning', message });
-          acceptCheckpoint(checkpoint, { directory: SIM_HOME, options, graph, warn });
+          const { dropState } = this.#program;
+          const target = { options, graph, codeHash: CODE_HASH, dropState };
+          ({ states } = acceptCheckpoint(checkpoint, { directory: SIM_HOME, ...target, warn }));
           return options;
         },
         restore: async (pointer, from) => {
           const place = { disk: from.disk, directory: SIM_HOME, newId: this.#machine.newId };
           const partitions = from.options.executors;
           const { graph } = this.#pipeline;
-          this.#keyedState = await recoverState(graph, pointer, { ...place, partitions });
+          const kept = keptState(pointer, states);
+          this.#keyedState = await recoverState(graph, kept, { ...place, partitions });
+          return kept;
         },
         onPoison: (error) => this.#engine?.fail(error),
         onShortage: (shortage) => this.#engine?.noteDriverShortage(shortage),
@@ -203,7 +214,7 @@ export class SimEngine {
     const { options } = this.#program;
     return new Engine({
       graph: this.#pipeline.graph,
-      module: { moduleUrl: 'sim:pipeline', codeHash: 'sim' },
+      module: { moduleUrl: 'sim:pipeline', codeHash: CODE_HASH },
       options,
       home,
       ...(this.#keyedState === undefined ? {} : { state: this.#keyedState }),

@@ -31,19 +31,37 @@ interface Trial {
   readonly release: () => void;
 }
 
+/** What a version of the pipeline keeps for each word, and makes of what earlier versions kept. */
+interface Shape {
+  /** Expressions of `count`, and of the state `s`. */
+  readonly state: string;
+  readonly count: string;
+  /** After `id`. */
+  readonly options: string;
+}
+
+const NUMBERS: Shape = { state: 'count', count: 's', options: '' };
+
 /** @param partitions of the state: the operators have the same ids in each. */
-function writePipeline({ site, statePrefix }: Omit<Trial, 'release'>, partitions: number) {
+function writePipeline(
+  { site, statePrefix }: Omit<Trial, 'release'>,
+  partitions: number,
+  shape = NUMBERS,
+) {
   const held = heldInput(site);
   site.pipeline(
     `const ticks = ssc.receiverStream(() => new Held()).map(() => '${TICK}');
     const words = ssc.generatorStream(${JSON.stringify(INPUT)})
       .flatMap((line) => line.split(' ')).union(ticks).mapToPair((word) => [word, 1]);
     words.reduceByKey((a, b) => a + b).saveAsTextFiles(${JSON.stringify(site.outputPrefix)});
+    const countOf = (s) => ${shape.count};
     words.mapWithState((word, one, state) => {
-      state.update((state.exists() ? state.get() : 0) + one);
-    }, { id: 'counts', partitions: ${partitions} })
-      .stateSnapshots().saveAsTextFiles(${JSON.stringify(statePrefix)});`,
-    held.head,
+      const count = (state.exists() ? countOf(state.get()) : 0) + one;
+      state.update(${shape.state});
+    }, { id: 'counts', partitions: ${partitions}${shape.options} })
+      .stateSnapshots().map(([word, s]) => [word, countOf(s)])
+      .saveAsTextFiles(${JSON.stringify(statePrefix)});`,
+    `${held.head}\nimport { existsSync, writeFileSync } from 'node:fs';`,
   );
   return held.release;
 }
@@ -130,6 +148,40 @@ describe(`keyed state under kill -9 (MILLRACE_SEED=${SEED})`, () => {
     const trial = openTrial();
     const random = randomOf('keyed state');
     for (let kill = 0; kill < 4; kill += 1) await killOrEnd(trial.site.start(), random);
+    await finishAndCheck(trial);
+  });
+
+  it('is migrated to a later version, wherever the start that does it dies', async () => {
+    const trial = openTrial();
+    await dieAt(trial, { step: 'state.after', occurrence: 2 });
+    const marker = join(trial.site.directory, 'died-in-migrate');
+    // Dies between two keys, once; a state of another shape than its version would end the start.
+    writePipeline(trial, 3, {
+      state: '{ count }',
+      count: 's.count',
+      options: `, version: 2, migrate(old, from) {
+        if (typeof old !== 'number' || from !== 1) throw new Error('not of version 1');
+        globalThis.migrated = (globalThis.migrated ?? 0) + 1;
+        if (globalThis.migrated === 400 && !existsSync('${marker}')) {
+          writeFileSync('${marker}', '');
+          process.kill(process.pid, 'SIGKILL');
+        }
+        return { count: old };
+      }`,
+    });
+    const killed = await trial.site.start().ended();
+    expect([killed.signal, existsSync(marker)]).toEqual(['SIGKILL', true]);
+    await dieAt(trial, { step: 'recovery.verdict', occurrence: 1 });
+    await dieAt(trial, { step: 'R0.after', occurrence: 1 });
+    await dieAt(trial, { step: 'state.before', occurrence: 1 });
+    await dieAt(trial, { step: 'R8.after', occurrence: 2 });
+    // Executors and partitions change with the shape.
+    writePipeline(trial, 5, {
+      state: '[count]',
+      count: 's[0]',
+      options: ', version: 3, migrate: (old, from) => [from === 1 ? old : old.count]',
+    });
+    await dieAt(trial, { step: 'state.after', occurrence: 1 }, { options: { executors: 1 } });
     await finishAndCheck(trial);
   });
 

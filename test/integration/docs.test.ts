@@ -30,7 +30,15 @@ const TSC = join(ROOT, 'node_modules/typescript/bin/tsc');
 const TSX = pathToFileURL(join(ROOT, 'node_modules/tsx/dist/loader.mjs')).href;
 /** Only what would wait for ever is cut off by it. */
 const BODY_LIMIT_MS = 100_000;
-const TOOLS = ['wal inspect', 'wal verify', 'wal repair', 'wal export', 'doctor', 'bench wal'];
+const TOOLS = [
+  'wal inspect',
+  'wal verify',
+  'wal repair',
+  'wal export',
+  'doctor',
+  'bench wal',
+  'explain',
+];
 
 const documents = readDocuments();
 const blocks = documents.flatMap((document) => document.blocks);
@@ -232,7 +240,8 @@ describe('shell', () => {
   });
 
   it('everything else in shell blocks is known', () => {
-    const known = /^(npx millrace (run|bench wal) |curl |npm ci( && npm (start|test))?$)/;
+    const known =
+      /^(npx millrace (run|bench wal|check|explain) |curl |npm ci( && npm (start|test))?$)/;
     for (const { place, text } of ofLanguage('sh')) {
       for (const line of text.trim().split('\n')) expect(line, place).toMatch(known);
     }
@@ -257,7 +266,7 @@ describe('flags', () => {
     expect(named.length).toBeGreaterThan(8);
     for (const { place, text, flag } of named) {
       const [, help] = [...tools].find(([tool]) => text.includes(tool.replace('wal ', ''))) ?? [];
-      const isOfTools = /^docs\/(wal-tools|performance)\.md/.test(place);
+      const isOfTools = /^docs\/(wal-tools|performance|upgrades)\.md/.test(place);
       const all = isOfTools ? [run, ...tools.values()].join('\n') : run;
       expect(help ?? all, place).toMatch(new RegExp(`^ +(-\\w, )?${flag}\\b`, 'm'));
     }

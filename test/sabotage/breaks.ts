@@ -20,6 +20,7 @@ import { TOUCHED_KEY_BREAKS } from './breaks/touched-keys.ts';
 import { STORAGE_LEVEL_BREAKS } from './breaks/storage-levels.ts';
 import { TESTING_BREAKS } from './breaks/testing.ts';
 import { TOOL_BREAKS } from './breaks/tools.ts';
+import { UPGRADE_BREAKS } from './breaks/upgrades.ts';
 import { WINDOW_BREAKS } from './breaks/windows.ts';
 import type { Break } from './breaks/break.ts';
 
@@ -46,4 +47,5 @@ export const BREAKS: readonly Break[] = [
   ...SINK_BREAKS,
   ...PEERS_BREAKS,
   ...TOUCHED_KEY_BREAKS,
+  ...UPGRADE_BREAKS,
 ];

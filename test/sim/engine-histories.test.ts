@@ -30,6 +30,8 @@ const HAS_TO_HAPPEN = [
   'state-snapshot-written',
   'state-restored',
   'rate-changed',
+  'state is migrated',
+  'state is dropped',
 ];
 /** So many histories have all of them. */
 const HISTORIES_FOR_ALL = 500;

@@ -16,7 +16,7 @@ import type { SimThread } from '../../src/testing/sim-scheduler.ts';
 import { SimDatabase } from '../../src/testing/sim-sink.ts';
 import type { AnnouncementBatch } from '../../src/workers/protocol.ts';
 import { EventOrder } from './event-order.ts';
-import { drawPlan, isDropped, pipelineOf, wordOf } from './engine-plan.ts';
+import { drawPlan, isDropped, pipelineOf, TALLY_ID, wordOf } from './engine-plan.ts';
 import type { HistoryPlan, RunPlan } from './engine-plan.ts';
 import { Source, World } from './engine-sources.ts';
 
@@ -143,6 +143,7 @@ export class EngineHistory {
     this.#isReceiving = false;
     const engine = new SimEngine(`process ${this.#runCount}`, this.#machine, {
       ...run,
+      dropState: [TALLY_ID],
       definition: pipelineOf(this.plan, run, this.world.sources),
       epochMs: this.#epochMs,
       onEvent: (event) => this.#onEvent(event),
@@ -301,6 +302,7 @@ export class EngineHistory {
   #onEvent(event: EngineEvent): void {
     this.#count(event.type);
     this.world.problems.push(...this.#order.hear(event));
+    if (event.type === 'warning') this.#countUpgrade(event.message);
     if (event.type === 'executor-died') this.#untoldDeaths -= 1;
     if (event.type === 'engine-recovered') {
       this.#count('adopted', event.adopted);
@@ -318,6 +320,12 @@ export class EngineHistory {
     this.#shares.set(event.batchTimeMs, share);
     if (before === share) return;
     this.world.problems.push(`batch ${event.batchTimeMs} had ${before} and has ${share} (I5)`);
+  }
+
+  #countUpgrade(message: string): void {
+    // What `dropState` names and the start keeps is said in other words.
+    const [what] = /is migrated|is dropped(?=, as told)/.exec(message) ?? [];
+    if (what !== undefined) this.#count(`state ${what}`);
   }
 
   /** Where the batch times of a downtime are made up, what a run allocates leaves none out. What it

@@ -3,6 +3,7 @@
 import type { CrashStep } from '../../src/core/crash-point.ts';
 import type { ResolvedOptions } from '../../src/core/options.ts';
 import type { Random } from '../../src/core/random.ts';
+import type { DStream } from '../../src/dstream/dstream.ts';
 import type { PipelineDefinition } from '../../src/dstream/pipeline.ts';
 import { definePipeline } from '../../src/dstream/pipeline.ts';
 import type { State } from '../../src/dstream/state-spec.ts';
@@ -50,7 +51,19 @@ export interface RunPlan {
   readonly receivers: number;
   /** Operators of this version of the pipeline, between inputs and output. */
   readonly extras: readonly string[];
+  readonly upgrade: Upgrade;
 }
+
+/** What is new in a run's pipeline with keyed state. */
+export interface Upgrade {
+  /** Of the shape of the states; never goes back. */
+  readonly stateVersion: number;
+  /** A second operator with state, where it stands; its state may be dropped when it goes. */
+  readonly tally: 'none' | 'before' | 'after';
+}
+
+/** Its state may be given up. */
+export const TALLY_ID = 'tally';
 
 export interface HistoryPlan {
   readonly kinds: readonly SourceKind[];
@@ -134,10 +147,11 @@ export function drawPlan(random: Random, apart: Random): HistoryPlan {
   const batchIntervalMs = draw.of([40, 100]);
   const common = { durability, batchIntervalMs } as const;
   const runs: RunPlan[] = [];
-  do runs.push(drawRun(draw, common));
+  do runs.push({ ...drawRun(draw, common), upgrade: FIRST_VERSION });
   while (runs.length < 6 && draw.chance(0.4));
   const recordCount = 3 + draw.below(8);
   const isCopy = kinds.includes('pushed') || draw.chance(0.6);
+  const last = { ...QUIET, ending: NEVER, upgrade: FIRST_VERSION };
   const plan: HistoryPlan = {
     kinds,
     recordCount,
@@ -146,15 +160,20 @@ export function drawPlan(random: Random, apart: Random): HistoryPlan {
     isTwice: draw.chance(0.2),
     troubleShare: draw.of([0, 0.2, 0.3]),
     runs: runs.map((run) => (isCopy ? run : withStateStep(later, run))),
-    last: { ...drawRun(draw, common), ...QUIET, ending: NEVER },
+    last: { ...drawRun(draw, common), ...last },
   };
-  const catchUp = later.of(['coalesce', 'coalesce', 'replay'] as const);
-  const withFlow = (run: RunPlan): RunPlan => ({
+  return withUpgrades(later, withFlow(later, plan));
+}
+
+/** How much may flow in each run, and what becomes of batch times that were missed. */
+function withFlow(draw: Draw, plan: HistoryPlan): HistoryPlan {
+  const catchUp = draw.of(['coalesce', 'coalesce', 'replay'] as const);
+  const flowing = (run: RunPlan): RunPlan => ({
     ...run,
-    options: { ...run.options, ...drawFlow(later, plan), catchUp },
+    options: { ...run.options, ...drawFlow(draw, plan), catchUp },
     ...(catchUp === 'replay' ? shortDowntime(run) : {}),
   });
-  return { ...plan, runs: plan.runs.map(withFlow), last: withFlow(plan.last) };
+  return { ...plan, runs: plan.runs.map(flowing), last: flowing(plan.last) };
 }
 
 /** What was missed has to be made up before a run comes to its end. */
@@ -170,6 +189,20 @@ function drawFlow(draw: Draw, { shape }: HistoryPlan): Partial<ResolvedOptions> 
     backpressure: draw.of([false, false, pid, { ...pid, initialRate: 20 }]),
     concurrentBatches: draw.of(shape === 'state' ? [1] : [1, 2, 3]),
   };
+}
+
+const FIRST_VERSION: Upgrade = { stateVersion: 1, tally: 'none' };
+
+/** Runs after the first one may have another shape of the state, and an operator more or less. */
+function withUpgrades(draw: Draw, plan: HistoryPlan): HistoryPlan {
+  if (plan.shape !== 'state') return plan;
+  let stateVersion = 1;
+  const upgraded = (run: RunPlan): RunPlan => {
+    const upgrade = { stateVersion, tally: draw.of<Upgrade['tally']>(['none', 'before', 'after']) };
+    stateVersion += draw.of([0, 0, 1, 2]);
+    return { ...run, upgrade };
+  };
+  return { ...plan, runs: plan.runs.map(upgraded), last: upgraded(plan.last) };
 }
 
 /** Some of the runs end as a snapshot of keyed state gets its name. */
@@ -189,7 +222,7 @@ const QUIET = {
 function drawRun(
   draw: Draw,
   common: Pick<ResolvedOptions, 'durability' | 'batchIntervalMs'>,
-): RunPlan {
+): Omit<RunPlan, 'upgrade'> {
   // What was only flushed may be lost with the power, and that is no more than was promised.
   const mayLosePower = common.durability === 'sync';
   const isFaulty = draw.chance(0.2);
@@ -267,7 +300,7 @@ function drawOptions(
 /** The pipeline of one run. */
 export function pipelineOf(
   { shape, isTwice, windowBatches }: HistoryPlan,
-  { receivers, extras, options }: RunPlan,
+  { receivers, extras, options, upgrade }: RunPlan,
   sources: readonly Source[],
 ): PipelineDefinition {
   return definePipeline({ name: 'simulated' }, (ssc) => {
@@ -289,16 +322,48 @@ export function pipelineOf(
       const spanMs = windowBatches * options.batchIntervalMs;
       pairs = pairs.window(spanMs, spanMs, { id: 'window' });
     }
-    pairs
-      .mapWithState(numbered, { id: 'numbered' })
-      .saveAsTextFiles('/out/first', undefined, { id: 'first' });
+    const { stateVersion: version, tally } = upgrade;
+    const number = (id: string): DStream<string> =>
+      pairs.mapWithState(numbered(version), { id, version, ...migrationTo(version) });
+    const addTally = (): void =>
+      number(TALLY_ID).saveAsTextFiles('/out/tally', undefined, { id: 'tallied' });
+    if (tally === 'before') addTally();
+    number('numbered').saveAsTextFiles('/out/first', undefined, { id: 'first' });
+    if (tally === 'after') addTally();
   });
 }
 
+/** What is kept of a word: each version of the pipeline recognises its own. */
+interface Numbered {
+  readonly version: number;
+  readonly count: number;
+}
+
 /** Counts the records with each word, over all runs: `word,1`, `word,2` … */
-function numbered(word: string, _one: number | undefined, state: State<number>): string {
-  state.update((state.exists() ? state.get() : 0) + 1);
-  return `${word},${state.get()}`;
+function numbered(version: number) {
+  return (word: string, _one: number | undefined, state: State<Numbered>): string => {
+    const before = state.exists() ? state.get() : { version, count: 0 };
+    requireVersion(before, version);
+    const count = before.count + 1;
+    state.update({ version, count });
+    return `${word},${count}`;
+  };
+}
+
+function migrationTo(version: number): {
+  readonly migrate?: (old: Numbered, from: number) => Numbered;
+} {
+  if (version === 1) return {};
+  return {
+    migrate(old, from) {
+      requireVersion(old, from);
+      return { ...old, version };
+    },
+  };
+}
+
+function requireVersion({ version }: Numbered, wanted: number): void {
+  if (version !== wanted) throw new Error(`state of version ${version}, not ${wanted}`);
 }
 
 /** The filter of every pipeline. */

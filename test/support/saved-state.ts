@@ -27,8 +27,11 @@ export class SavedState {
     return new SavedState(batchTimeMs, disk);
   }
 
-  async restoreTo(state: KeyedState): Promise<void> {
+  /** @param ids of the operators to take over. @defaultValue all */
+  async restoreTo(state: KeyedState, ids?: readonly string[]): Promise<void> {
     const where = { disk: this.#disk, path: '/state/s', codec: msgpackCodec };
-    await readSnapshot(where, (head) => state.restore(head));
+    await readSnapshot(where, (head) =>
+      state.restore(head, new Set(ids ?? head.operators.map(({ id }) => id))),
+    );
   }
 }

@@ -107,6 +107,7 @@ class RunSession {
     const context = await StreamingContext.getOrCreate(flags.checkpointDir, pipeline, {
       ...flags.options,
       ...(flags.batches === undefined ? {} : { batches: flags.batches }),
+      dropState: flags.dropState,
       printLine: (line) => {
         talk.beforeData();
         surroundings.io.out(`${line}\n`);

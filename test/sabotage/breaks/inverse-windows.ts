@@ -6,6 +6,7 @@ import type { Break } from './break.ts';
 const TIMES = 'src/dstream/stream-times.ts';
 const CHANGE = 'src/dstream/window-change.ts';
 const EXECUTION = 'src/driver/batch-execution.ts';
+const PLAN = 'src/driver/upgrade-plan.test.ts';
 const STATE_WINDOWS = 'src/driver/state-windows.test.ts';
 const ORACLE = sim('test/sim/windows.test.ts', 'hold what the definition says');
 
@@ -50,7 +51,7 @@ export const INVERSE_WINDOW_BREAKS: readonly Break[] = [
     file: 'src/driver/batch-history.ts',
     find: 'this.#addReaders(slideMs, [{ shuffleId: operatorId, ageMs: windowMs + slideMs - batchMs }]);',
     replace: '',
-    caughtBy: unit(STATE_WINDOWS, 'writes the shuffle of each batch once'),
+    caughtBy: unit(STATE_WINDOWS, 'writes the shuffle of a batch once'),
   },
   {
     name: 'records that are gone stay in an inverse window for ever',
@@ -87,23 +88,56 @@ export const INVERSE_WINDOW_BREAKS: readonly Break[] = [
   {
     name: 'values of other code are believed by an inverse window',
     violates: 'a window begins anew with other code',
-    file: 'src/driver/restart-rules.ts',
-    find: 'codeHash === now.codeHash && hashBefore',
-    replace: 'hashBefore',
-    caughtBy: unit('src/driver/restart-rules.test.ts', 'begins anew with another'),
+    file: 'src/driver/state-upgrade.ts',
+    find: 'checkpoint.codeHash === codeHash && checkpoint.graphHash',
+    replace: 'checkpoint.graphHash',
+    caughtBy: unit(PLAN, 'begins anew with another'),
+  },
+  {
+    name: 'values of another graph are believed by an inverse window',
+    violates: 'a window begins anew with other code',
+    file: 'src/driver/state-upgrade.ts',
+    find: 'checkpoint.codeHash === codeHash && checkpoint.graphHash === hashNow;',
+    replace: 'checkpoint.codeHash === codeHash && hashNow.length > 0;',
+    caughtBy: unit(PLAN, 'begins anew in another graph'),
+  },
+  {
+    name: 'a start takes over the values of an inverse window that is to begin anew',
+    violates: 'a window begins anew with other code',
+    file: 'src/driver/state-upgrade.ts',
+    find: "outcome === 'kept' || outcome === 'migrated' ? id : []",
+    replace: "outcome === 'kept' || outcome === 'migrated' || outcome === 'rebuilt' ? id : []",
+    caughtBy: unit(PLAN, 'begins anew with another'),
+  },
+  {
+    name: 'an inverse window that is gone keeps the pipeline from starting',
+    violates: 'a window may go: its batches are in the log',
+    file: 'src/driver/state-upgrade.ts',
+    find: 'if (before === undefined || !isSliding(before.kind)) return false;\n  return !now',
+    replace: "if (before === undefined || before.id !== '') return false;\n  return !now",
+    caughtBy: unit(PLAN, 'may go, with what it holds'),
+  },
+  {
+    name: 'an inverse window that only batches have made keeps the pipeline from starting',
+    violates: 'a window may go: its batches are in the log',
+    file: 'src/driver/state-upgrade.ts',
+    find: "return roleOf(kind) === 'state' && !isSliding(kind);",
+    replace: "return roleOf(kind) === 'state' && (!isSliding(kind) || kind !== undefined);",
+    caughtBy: unit(PLAN, 'that no snapshot has is in its batches'),
   },
   {
     name: 'state that a pointer leaves out is restored all the same',
     violates: 'a window begins anew with other code',
     file: 'src/driver/state-snapshots.ts',
-    find: 'state.restore({ ...head, batchTimeMs }, wanted)',
-    replace: 'state.restore({ ...head, batchTimeMs })',
+    find: 'state.restore({ ...head, batchTimeMs }, ids)',
+    replace:
+      'state.restore({ ...head, batchTimeMs }, new Set([...ids, ...head.operators.map(({ id }) => id)]))',
     caughtBy: unit('src/driver/state-snapshots.test.ts', 'leaves out what its pointer'),
   },
   {
     name: 'an inverse window runs without a checkpoint directory',
     violates: 'a checkpoint directory is asked for',
-    file: 'src/driver/context-setup.ts',
+    file: 'src/driver/graph-fit.ts',
     find: 'if (ids.length === 0) return;',
     replace: 'if (ids.length >= 0) return;',
     caughtBy: {
