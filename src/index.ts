@@ -10,7 +10,7 @@ export type { BatchTimeMs, StreamId } from './core/ids.ts';
 export type { ResolvedOptions } from './core/options.ts';
 export type { BackpressureOptions, PipelineOptions } from './core/options-types.ts';
 export type { DurabilityLevel, PositionValue } from './blocks/block-ref.ts';
-export type { Batch, BatchInfo, PartitionInfo } from './dstream/batch.ts';
+export type { Batch, BatchInfo, PartitionInfo, SlicedBatch } from './dstream/batch.ts';
 export { DStream, StatefulDStream } from './dstream/dstream.ts';
 export type {
   GeneratorOptions,

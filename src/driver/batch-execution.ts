@@ -4,6 +4,7 @@
  * slides, when those of the batches that leave its window or enter it are. Knows no
  * output semantics (output-runner.ts) and no schedule (batch-scheduler.ts). @module */
 import type { BlockArena } from '../blocks/block-arena.ts';
+import { freeShared } from '../blocks/shared-store.ts';
 import { assert, present } from '../core/assert.ts';
 import type { BatchTimeMs } from '../core/ids.ts';
 import { expandStage } from '../dstream/batch-plan.ts';
@@ -50,7 +51,8 @@ export class BatchExecution {
     await this.#runShuffles(this.#services.history.planOf(outputId));
   }
 
-  /** Runs what `outputId` needs, then `action` on each partition of its result.
+  /** Runs what `outputId` needs, then `action` on each partition of its result. The id may be that
+   * of a stream, too.
    * @returns the values in partition order. */
   async runJob(outputId: string, action: TaskAction): Promise<readonly TaskValue[]> {
     const plan = this.#services.history.planOf(outputId);
@@ -222,6 +224,7 @@ export class BatchExecution {
   readonly #holder: LeafHolder = {
     hold: (leaf) => this.#hold(leaf),
     release: (leaf) => this.#release(leaf),
+    discard: (value) => this.#discard(value),
   };
 
   #hold(leaf: Leaf): Leaf {
@@ -242,5 +245,12 @@ export class BatchExecution {
   #release(leaf: Leaf): void {
     if (leaf.kind === 'parts') for (const part of leaf.parts) this.#release(part.leaf);
     else if (leaf.kind === 'blocks') this.#services.memory.unpin(leaf.blocks);
+  }
+
+  /** Of a batch the run ends with it, of a slice it goes on. */
+  #discard(value: TaskValue): void {
+    const pieces = value.kind === 'shuffle-write' ? value.pieces.slice() : [];
+    if (value.kind === 'collect') pieces.push(value.bytes);
+    for (const piece of pieces) if (piece !== null) freeShared(this.#services.arena, piece);
   }
 }

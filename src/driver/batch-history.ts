@@ -12,14 +12,14 @@ import { present } from '../core/assert.ts';
 import type { EventBus } from '../core/events.ts';
 import { blockKey } from '../core/ids.ts';
 import type { BatchTimeMs, StreamId } from '../core/ids.ts';
-import { planJob, planShuffle, planStates } from '../dstream/batch-plan.ts';
+import { planJob, planShuffle, planStates, planStream } from '../dstream/batch-plan.ts';
 import type {
   ExpansionContext,
   JobPlan,
   ShuffleMapStage,
   StatePlan,
 } from '../dstream/batch-plan.ts';
-import { isSliding } from '../dstream/graph.ts';
+import { isSliding, roleOf } from '../dstream/graph.ts';
 import type { Graph } from '../dstream/graph.ts';
 import type { StreamTimes } from '../dstream/stream-times.ts';
 import type { Leaf } from '../dstream/task-spec.ts';
@@ -43,6 +43,8 @@ export interface BatchHistoryOptions {
   readonly droppedBlocks: ReadonlySet<string>;
   /** The share of a batch that is allocated and not cleaned. */
   readonly shareAt: (batchTimeMs: BatchTimeMs) => BatchShare | undefined;
+  /** No later batch comes: what tasks write stays where it is, and goes with its batch. */
+  readonly isPassing?: true;
 }
 
 export class BatchHistory {
@@ -76,11 +78,13 @@ export class BatchHistory {
     return this.#options.times;
   }
 
-  /** The same object each time. */
+  /** Of an output operation, or of a stream. The same object each time. */
   planOf(outputId: string): JobPlan {
     let plan = this.#plans.get(outputId);
     if (plan === undefined) {
-      plan = planJob(this.#options.graph, outputId, this.#options.times);
+      const { graph, times } = this.#options;
+      const isOutput = roleOf(graph.node(outputId).kind) === 'output';
+      plan = (isOutput ? planJob : planStream)(graph, outputId, times);
       this.#plans.set(outputId, plan);
     }
     return plan;
@@ -149,7 +153,7 @@ export class BatchHistory {
 
   /** Packs pieces that were just written, those of a batch that ran before. */
   pack(written: WrittenShuffle): WrittenShuffle {
-    return this.#keeper.keep(written);
+    return this.#options.isPassing ? written : this.#keeper.keep(written);
   }
 
   /** The batch has run, or failed: frees what no later one needs. No task of it may be running.

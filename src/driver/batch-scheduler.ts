@@ -7,6 +7,7 @@
  * are done in their order, and what is cleaned goes by the oldest that is not. Mirrors Spark's
  * JobScheduler, whose concurrentJobs keep no order. @module */
 import type { Clock } from '../core/clock.ts';
+import { assert } from '../core/assert.ts';
 import { reached } from '../core/crash-point.ts';
 import { MillraceError, toError } from '../core/errors.ts';
 import type { EventBus } from '../core/events.ts';
@@ -45,6 +46,8 @@ export class BatchScheduler {
   readonly #running = new Set<BatchRun>();
   #state: 'open' | 'failed' | 'stopped' = 'open';
   #latest: BatchRun | undefined;
+  /** Work that waits until no batch runs, or is under way. No batch starts before it has ended. */
+  #pause: { readonly begin: () => void } | undefined;
   /** Until when the time of the running batches is shared out. */
   #sharedOutMs = 0;
   #idle: (() => void)[] = [];
@@ -82,19 +85,43 @@ export class BatchScheduler {
     await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
+  /** Does something while no batch runs: after those that run now, before those that wait. One at a
+   * time; what it throws is its caller's. @throws {MillraceError} CONTEXT_STATE when the scheduler
+   * ends before its turn comes. */
+  async betweenBatches<R>(work: () => Promise<R>): Promise<R> {
+    assert(this.#pause === undefined, 'one piece of work between batches at a time');
+    await new Promise<void>((begin) => {
+      this.#pause = { begin };
+      this.#startMore();
+    });
+    try {
+      if (this.#state !== 'open') throw new MillraceError('CONTEXT_STATE', 'the run has ended');
+      return await work();
+    } finally {
+      this.#pause = undefined;
+      this.#startMore();
+      this.#tellIfIdle();
+    }
+  }
+
   /** Starts no further batch; resolves when those that run have ended. Their tasks must have been
    * ended; a function of the user that they run on the driver is waited for no longer. */
   async stop(): Promise<void> {
     this.#waiting.length = 0;
     this.#options.outputs.giveUp();
     if (this.#state === 'open') this.#state = 'stopped';
+    this.#pause?.begin();
     // A failure wakes whoever drains, and others may still run then.
-    while (this.#running.size > 0) {
+    while (this.#running.size > 0 || this.#pause !== undefined) {
       await new Promise<void>((resolve) => this.#idle.push(resolve));
     }
   }
 
   #startMore(): void {
+    if (this.#pause !== undefined) {
+      if (this.#running.size === 0 || this.#state !== 'open') this.#pause.begin();
+      return;
+    }
     const { concurrentBatches = 1, clock } = this.#options;
     while (this.#state === 'open' && this.#running.size < concurrentBatches) {
       const next = this.#waiting.shift();
@@ -118,6 +145,10 @@ export class BatchScheduler {
     this.#running.delete(run);
     run.end();
     this.#startMore();
+    this.#tellIfIdle();
+  }
+
+  #tellIfIdle(): void {
     const isIdle = this.#running.size === 0 && this.#waiting.length === 0;
     if (isIdle || this.#state === 'failed') for (const wake of this.#idle.splice(0)) wake();
   }

@@ -19,6 +19,7 @@ import type { CheckpointContent } from './checkpoint-content.ts';
 import { Checkpointer } from './checkpointer.ts';
 import type { Forgettable, Snapshot } from './checkpointer.ts';
 import { cleanableThroughMs, lowestNeededLsns, neededLogs, settledThroughMs } from './cleaning.ts';
+import type { HeldBatches } from './held-batches.ts';
 import { CHECKPOINTS_KEPT, REMOVED_PREFIX, requireOwnManifest } from './home-directory.ts';
 import type { Home } from './home-directory.ts';
 import type { ReceiverTracker } from './receiver-tracker.ts';
@@ -34,6 +35,7 @@ export interface CheckpointParts {
   readonly tracker: BlockTracker;
   readonly receivers: ReceiverTracker;
   readonly times: StreamTimes;
+  readonly held: HeldBatches;
   /** Absent without keyed state. */
   readonly snapshots: StateSnapshots | undefined;
   readonly onFailed: (error: Error) => void;
@@ -88,13 +90,18 @@ function takeSnapshot(parts: CheckpointParts, described: DescribedGraph): Snapsh
 
 /** R8 and R9, after a checkpoint. */
 async function forget(parts: CheckpointParts, facts: Forgettable): Promise<void> {
-  const { options, home, tracker, receivers, times, snapshots } = parts;
+  const { options, home, tracker, receivers, times, snapshots, held } = parts;
   const { state } = tracker;
   const throughMs = cleanableThroughMs(state, {
     settledThroughMs: facts.settledThroughMs,
     rememberMs: Math.max(times.reachMs, options.rememberMs),
+    heldFromMs: held.fromMs,
   });
-  if (throughMs > state.cleanedThroughMs) await tracker.clean(throughMs as BatchTimeMs);
+  if (throughMs > state.cleanedThroughMs) {
+    // Now, and not when it is in the log: a slice that begins meanwhile must not count on it.
+    held.forgotten(throughMs);
+    await tracker.clean(throughMs as BatchTimeMs);
+  }
   const lowest = lowestNeededLsns(state);
   await receivers.truncateLogs((index) => lowest.get(home.logs.nameOf(index)));
   await removeOldLogs(parts, neededLogs(state));

@@ -83,6 +83,13 @@ describe('cleanableThroughMs', () => {
     expect(through(2_000, 2_000)).toBe(0);
   });
 
+  it('keeps what a slice reads', () => {
+    const facts = { settledThroughMs: 9_000, rememberMs: 2_000 };
+    expect(cleanableThroughMs(batches(9), { ...facts, heldFromMs: 5_000 })).toBe(4_000);
+    expect(cleanableThroughMs(batches(9), { ...facts, heldFromMs: -1 })).toBe(0);
+    expect(cleanableThroughMs(batches(9), { ...facts, heldFromMs: Infinity })).toBe(7_000);
+  });
+
   it('keeps what windows of batches look at that run again for keyed state', () => {
     const state = batches(9);
     for (const time of state.batches.keys()) finish(state, time);

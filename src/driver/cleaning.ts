@@ -33,22 +33,23 @@ export function settledThroughMs(state: TrackerState, stateThroughMs: number = I
 
 /** The latest batch that may be cleaned; 0: none.
  * @param facts settledThroughMs: of the oldest kept checkpoint. rememberMs: how far before a batch
- *   that may run again batches are kept. */
+ *   that may run again batches are kept. heldFromMs: from this batch on somebody reads them. */
 export function cleanableThroughMs(
   state: TrackerState,
-  { settledThroughMs: settledMs, rememberMs }: CleaningFacts,
+  { settledThroughMs: settledMs, rememberMs, heldFromMs = Infinity }: CleaningFacts,
 ): number {
   // What may run again comes one batch interval after `settledMs`, or later, and reaches that far
   // back.
   const throughMs = settledMs - rememberMs;
   return [...state.batches.keys()]
-    .filter((time) => time <= throughMs)
+    .filter((time) => time <= throughMs && time < heldFromMs)
     .reduce((latest, time) => Math.max(latest, time), 0);
 }
 
 interface CleaningFacts {
   readonly settledThroughMs: number;
   readonly rememberMs: number;
+  readonly heldFromMs?: number;
 }
 
 /** What a start reads besides batches that are not done. */

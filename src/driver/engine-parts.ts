@@ -34,6 +34,7 @@ import type { Checkpointer } from './checkpointer.ts';
 import type { SpawnTaskExecutors, TaskExecutors } from './executor-pool.ts';
 import type { SpawnReceiverExecutor } from './executor-threads.ts';
 import { SPILL_PREFIX } from './home-directory.ts';
+import { HeldBatches } from './held-batches.ts';
 import type { Home } from './home-directory.ts';
 import { OutputRunner } from './output-runner.ts';
 import { checkConcurrency, buildRates } from './flow-parts.ts';
@@ -41,6 +42,8 @@ import type { RateController } from './rate-controller.ts';
 import { ReceiverTracker } from './receiver-tracker.ts';
 import type { ReceiverPlace, ReceiverTrackerOptions } from './receiver-tracker.ts';
 import { RememberedBlocks } from './remembered-blocks.ts';
+import { Slices } from './slices.ts';
+import type { SlicesOptions } from './slices.ts';
 import { SourceIdClaims } from './source-id-claims.ts';
 import { SpaceWatch } from './space-watch.ts';
 import type { KeyedState } from './keyed-state.ts';
@@ -98,6 +101,8 @@ export interface EngineParts {
   readonly space: SpaceWatch;
   readonly times: StreamTimes;
   readonly remembered: RememberedBlocks;
+  readonly slices: Slices;
+  readonly held: HeldBatches;
   /** Removes scratch files of the run. */
   readonly cleanUp: () => Promise<void>;
 }
@@ -160,36 +165,26 @@ export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts 
     onFailed: hooks.onFailed,
   });
   checkConcurrency(graph, options, times);
+  const held = new HeldBatches(home?.state.cleanedThroughMs);
   const rates = buildRates(input, (streamId, rate) => receivers.setRate(streamId, rate));
   const own = { space, times, places, state, snapshots, rates };
   const base: Base = { input, hooks, arena, memory, tracker, ...own };
   const receivers: ReceiverTracker = buildReceivers(base, claims, witness);
   const spillDirectory = join(scratchOf(input), `${SPILL_PREFIX}${newId()}`);
   const pool = buildPool(base, spillDirectory);
-  const scheduler = buildScheduler(base, pool, spillDirectory);
-  const generator = new BatchGenerator({
-    graph,
-    clock,
-    events,
-    tracker,
-    scheduler,
-    times,
-    executors: options.executors,
-    catchUp: options.catchUp,
-    // The record of an allocation must fit into a segment, whatever the inputs are.
-    shareBytesMax: Math.floor(options.driverSegmentBytes / 2 / graph.inputs.length),
-    codeHash: input.module.codeHash,
-    onAllocated: hooks.onAllocated,
-    onFailed: hooks.onFailed,
-  });
+  const tasks = buildTasks(base, pool);
+  const scheduler = buildScheduler(base, tasks, spillDirectory);
+  const generator = buildGenerator(base, scheduler);
   const checkpointer: Checkpointer | undefined =
     home === undefined
       ? undefined
-      : buildCheckpointer({ ...input, ...base, home, receivers, onFailed: hooks.onFailed });
+      : buildCheckpointer({ ...input, ...base, home, receivers, held, onFailed: hooks.onFailed });
   const cleanUp = (): Promise<void> => input.disk.removeTree(spillDirectory);
   const parts = { tracker, receivers, memory, pool, scheduler, generator, checkpointer };
-  const remembered = new RememberedBlocks(memory, times.reachMs);
-  return { ...parts, state, snapshots, space, times, remembered, cleanUp };
+  const rememberMs = Math.max(times.reachMs, options.rememberMs);
+  const remembered = new RememberedBlocks(memory, rememberMs, held);
+  const slices = buildSlices(base, { held, scheduler, tasks, spillDirectory });
+  return { ...parts, state, snapshots, space, times, remembered, slices, held, cleanUp };
 }
 
 function buildMemory({ graph, options, home, events }: EngineInput, arena: BlockArena) {
@@ -351,11 +346,25 @@ function buildPool({ input, arena }: Base, spillDirectory: string): TaskExecutor
   });
 }
 
-function buildScheduler(base: Base, pool: TaskExecutors, spillDirectory: string): BatchScheduler {
+function buildTasks({ input }: Base, pool: TaskExecutors): TaskScheduler {
+  const { maxTaskFailures, executors: threads } = input.options;
+  return new TaskScheduler({ pool, events: input.events, maxTaskFailures, threads });
+}
+
+type SliceParts = Pick<SlicesOptions, 'held' | 'scheduler' | 'tasks' | 'spillDirectory'>;
+
+function buildSlices({ input, arena, memory, tracker, times }: Base, parts: SliceParts): Slices {
+  const { graph, home } = input;
+  const droppedBlocks = home?.droppedBlocks ?? new Set<string>();
+  const { state } = tracker;
+  const codec = msgpackCodec;
+  return new Slices({ ...parts, graph, times, state, memory, arena, codec, droppedBlocks });
+}
+
+function buildScheduler(base: Base, tasks: TaskScheduler, spillDirectory: string): BatchScheduler {
   const { input, arena, memory, hooks, times, tracker, state, rates } = base;
   const { graph, clock, events, options, home } = input;
-  const { maxTaskFailures, executors: threads, concurrentBatches } = options;
-  const tasks = new TaskScheduler({ pool, events, maxTaskFailures, threads });
+  const { concurrentBatches } = options;
   return new BatchScheduler({
     graph,
     clock,
@@ -392,6 +401,26 @@ function buildScheduler(base: Base, pool: TaskExecutors, spillDirectory: string)
       rates?.completed(batch.share, speed);
       hooks.onCompleted(batch);
     },
+    onFailed: hooks.onFailed,
+  });
+}
+
+function buildGenerator(base: Base, scheduler: BatchScheduler): BatchGenerator {
+  const { input, hooks, tracker, times } = base;
+  const { graph, clock, events, options } = input;
+  return new BatchGenerator({
+    graph,
+    clock,
+    events,
+    tracker,
+    scheduler,
+    times,
+    executors: options.executors,
+    catchUp: options.catchUp,
+    // The record of an allocation must fit into a segment, whatever the inputs are.
+    shareBytesMax: Math.floor(options.driverSegmentBytes / 2 / graph.inputs.length),
+    codeHash: input.module.codeHash,
+    onAllocated: hooks.onAllocated,
     onFailed: hooks.onFailed,
   });
 }

@@ -12,13 +12,15 @@ import type { Timer } from '../core/clock.ts';
 import { reached } from '../core/crash-point.ts';
 import { MillraceError, toError } from '../core/errors.ts';
 import type { BatchTimeMs, StreamId } from '../core/ids.ts';
+import type { SlicedBatch } from '../dstream/batch.ts';
 import type { Shortage } from '../wal/shortage.ts';
 import { inputOptions } from '../dstream/input-options.ts';
 import type { ReceiverExecutorStats } from '../workers/protocol.ts';
 import { shareRecordCount } from './batch-shares.ts';
-import { blocksToRun } from './cleaning.ts';
+import { blocksToRun, cleanableThroughMs } from './cleaning.ts';
 import { buildParts } from './engine-parts.ts';
 import type { EngineInput, EngineParts } from './engine-parts.ts';
+import type { Slices } from './slices.ts';
 import { compareThreads } from './thread-comparison.ts';
 import type { TrackedBatch } from './tracker-state.ts';
 import { nextWindowEndMs } from './window-ends.ts';
@@ -88,6 +90,16 @@ export class Engine {
 
   noteDriverShortage(shortage: Shortage | undefined): void {
     this.#parts.space.ofDriverLog(shortage);
+  }
+
+  /** Records of batches that have run. @throws CONTEXT_STATE while the run is not under way. */
+  async slice(
+    ...[streamId, fromMs, toMs]: Parameters<Slices['read']>
+  ): Promise<readonly SlicedBatch[]> {
+    const { slices } = this.#parts;
+    if (this.#state === 'running') return slices.read(streamId, fromMs, toMs);
+    const now = this.#state === 'created' ? 'is about to start' : 'ends, or has ended';
+    throw new MillraceError('CONTEXT_STATE', `slice() is not possible: the run ${now}`);
   }
 
   executorStats(): Promise<readonly ReceiverExecutorStats[]> {
@@ -172,6 +184,7 @@ export class Engine {
   }
 
   async #stop(isGraceful: boolean, reason: string): Promise<void> {
+    this.#parts.slices.end();
     const hasRun = this.#state === 'running';
     if (this.#state === 'created' || this.#state === 'running') this.#state = 'stopping';
     this.#input.events.emit({ type: 'engine-stopping', reason });
@@ -299,10 +312,16 @@ export class Engine {
     this.#stopIfEnded();
   }
 
-  /** Without checkpoints nothing is ever read again, but by windows. */
+  /** Without checkpoints nothing is ever read again, but by windows and slices. */
   #forgetAtOnce({ share }: TrackedBatch): void {
-    const { tracker, times } = this.#parts;
-    const throughMs = (share.batchTimeMs - times.reachMs) as BatchTimeMs;
+    const { tracker, times, held } = this.#parts;
+    const throughMs = cleanableThroughMs(tracker.state, {
+      settledThroughMs: share.batchTimeMs,
+      rememberMs: Math.max(times.reachMs, this.#input.options.rememberMs),
+      heldFromMs: held.fromMs,
+    }) as BatchTimeMs;
+    if (throughMs <= tracker.state.cleanedThroughMs) return;
+    held.forgotten(throughMs);
     tracker.clean(throughMs).catch((error: unknown) => this.fail(toError(error)));
   }
 

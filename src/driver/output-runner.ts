@@ -4,7 +4,6 @@
  * the executors and is at-least-once; `to` and the `save…` outputs commit through a sink, which
  * keeps one copy of a batch, however often it runs (sink-output.ts). @module */
 import type { BlockArena } from '../blocks/block-arena.ts';
-import { freeShared, readShared } from '../blocks/shared-store.ts';
 import { assert } from '../core/assert.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { BatchTimeMs } from '../core/ids.ts';
@@ -12,11 +11,11 @@ import type { Batch, BatchInfo } from '../dstream/batch.ts';
 import { writesToSink } from '../dstream/graph.ts';
 import type { Graph, GraphNode } from '../dstream/graph.ts';
 import type { Sink, SinkOwner } from '../dstream/sink.ts';
-import type { TaskValue } from '../dstream/task-spec.ts';
 import type { Codec } from '../serde/codec.ts';
 import { createSink } from '../sinks/sink-factory.ts';
 import { formatText } from '../sinks/text-format.ts';
 import type { BatchExecution } from './batch-execution.ts';
+import { collectRecords } from './collected-records.ts';
 import { OutputCalls } from './output-calls.ts';
 import { openSink, saveBatch } from './sink-output.ts';
 import type { SinkOutput } from './sink-output.ts';
@@ -171,25 +170,9 @@ export class OutputRunner {
     }, 0);
   }
 
-  async #collect(outputId: string, execution: BatchExecution, limit?: number): Promise<unknown[]> {
-    if (limit !== undefined && limit <= 0) return [];
-    const bound = limit === undefined ? {} : { limit };
-    const values = await execution.runJob(outputId, { kind: 'collect', ...bound });
-    const records: unknown[] = [];
-    for (const value of values) {
-      for (const record of this.#takeResult(value)) records.push(record);
-    }
-    return limit === undefined ? records : records.slice(0, limit);
-  }
-
-  #takeResult(value: TaskValue): readonly unknown[] {
-    assert(value.kind === 'collect', 'a collect task answered something else');
-    if (value.bytes === null) return [];
+  #collect(outputId: string, execution: BatchExecution, limit?: number): Promise<unknown[]> {
     const { arena, codec } = this.#options;
-    // Copied first: unpacked binary values are views, and the piece is freed here.
-    const bytes = Buffer.from(readShared(arena, value.bytes));
-    freeShared(arena, value.bytes);
-    return codec.unpack(bytes) as unknown[];
+    return collectRecords(execution, outputId, { arena, codec, limit });
   }
 }
 

@@ -15,15 +15,16 @@ function blocksOf(reachMs: number) {
       for (const block of blocks) say('let go', block);
     },
   };
-  return { said, blocks: new RememberedBlocks(memory, reachMs) };
+  const held = { forgotten: (timeMs: number) => void said.push(`forgotten ${timeMs}`) };
+  return { said, blocks: new RememberedBlocks(memory, reachMs, held) };
 }
 
 it('frees blocks with their batch when there are no windows', () => {
   const { said, blocks } = blocksOf(0);
   blocks.done(shareOf(1_000, [blockOf(1), blockOf(2)]));
-  expect(said).toEqual(['free 1', 'free 2']);
+  expect(said).toEqual(['forgotten 1000', 'free 1', 'free 2']);
   blocks.done(shareOf(2_000, [blockOf(3)]));
-  expect(said.slice(2)).toEqual(['free 3']);
+  expect(said.slice(3)).toEqual(['forgotten 2000', 'free 3']);
 });
 
 it('keeps them for as long as the window of a later batch may look at theirs', () => {
@@ -33,9 +34,9 @@ it('keeps them for as long as the window of a later batch may look at theirs', (
   blocks.done(batchOf(2_000, [queue]));
   expect(said.splice(0)).toEqual(['let go 1']);
   blocks.done(shareOf(3_000, [blockOf(3)]));
-  expect(said.splice(0)).toEqual(['let go 3', 'free 1']);
+  expect(said.splice(0)).toEqual(['let go 3', 'forgotten 1000', 'free 1']);
   blocks.done(shareOf(4_000, [blockOf(4)]));
   expect(said.splice(0)).toEqual(['let go 4']);
   blocks.done(shareOf(9_000, []));
-  expect(said).toEqual(['free 3', 'free 4']);
+  expect(said).toEqual(['forgotten 4000', 'free 3', 'free 4']);
 });

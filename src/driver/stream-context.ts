@@ -18,6 +18,7 @@ import type { Duration } from '../core/duration.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { EngineListener, EventBus } from '../core/events.ts';
 import type { ResolvedOptions } from '../core/options.ts';
+import type { SlicedBatch } from '../dstream/batch.ts';
 import type { ReceiverExecutorStats } from '../workers/protocol.ts';
 import { ActiveContexts } from './active-contexts.ts';
 import type { PreparedRun } from './context-setup.ts';
@@ -183,6 +184,40 @@ export class StreamingContext {
     const { isInOutput } = this.#engine;
     const stopped = this.#engine.stop(isGraceful, 'stop() was called');
     if (!isInOutput) await stopped;
+  }
+
+  /** The batches of a stream from one batch time to another, both included, that have run and whose
+   * records are still there: as long as some window looks back, or longer with the option
+   * `remember`. Each is made again from its input, between two batches of the run, which wait
+   * meanwhile; all records come into this process. `from` counts from the last batch time of the
+   * stream at or before it. Times without a batch, and batches that have not run, are left out.
+   * @param streamId what its author gave as `id`, else the operator with its number (`map-0`).
+   * @param from batch time in ms, like `to`.
+   * @returns the oldest first.
+   * @throws {MillraceError} OPTIONS_INVALID: no such stream, or one whose records depend on keyed
+   *   state; CONTEXT_STATE: the run is not under way or ends meanwhile, a batch has been forgotten,
+   *   in a function of `foreachBatch`, too many slices wait. When a task fails, TASK_FAILED; the
+   *   run goes on. */
+  async slice<T = unknown>(
+    streamId: string,
+    from: number,
+    to: number,
+  ): Promise<readonly SlicedBatch<T>[]> {
+    if (this.#state !== 'active') {
+      throw new MillraceError(
+        'CONTEXT_STATE',
+        `slice() is not possible: the context is ${this.#state}; it reads batches of a run that ` +
+          'is under way',
+      );
+    }
+    if (this.#engine.isInOutput) {
+      throw new MillraceError(
+        'CONTEXT_STATE',
+        'slice() is not possible in a function of foreachBatch: it waits until no batch runs. ' +
+          'Call it elsewhere, after the function has returned, or put a window before the output',
+      );
+    }
+    return (await this.#engine.slice(streamId, from, to)) as readonly SlicedBatch<T>[];
   }
 
   /** Adds a listener. @returns a function that removes it. */

@@ -29,6 +29,8 @@ export interface LeafHolder {
   hold(leaf: Leaf): Leaf;
   /** @param leaf that `hold` gave. */
   release(leaf: Leaf): void;
+  /** Gives up what a task has written whose stage has failed. */
+  discard?(value: TaskValue): void;
 }
 
 const NOTHING_TO_HOLD: LeafHolder = { hold: (leaf) => leaf, release: () => {} };
@@ -59,12 +61,11 @@ export class TaskScheduler {
     holder: LeafHolder = NOTHING_TO_HOLD,
   ): Promise<readonly TaskValue[]> {
     const settled = await Promise.allSettled(specs.map((spec) => this.#runTask(spec, holder)));
-    const values: TaskValue[] = [];
-    for (const outcome of settled) {
-      if (outcome.status === 'rejected') throw outcome.reason;
-      values.push(outcome.value);
-    }
-    return values;
+    const values = settled.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
+    const failed = settled.find((each) => each.status === 'rejected');
+    if (failed === undefined) return values;
+    for (const value of values) holder.discard?.(value);
+    throw failed.reason;
   }
 
   async #runTask(task: Omit<TaskSpec, 'attempt'>, holder: LeafHolder): Promise<TaskValue> {

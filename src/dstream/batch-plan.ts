@@ -80,7 +80,7 @@ export interface ResultStage {
 }
 
 export interface JobPlan {
-  /** Operator id of the output operation. */
+  /** Operator id of the output operation, or of a stream that is read without one. */
   readonly outputId: string;
   /** In an order in which each stage comes after those that it reads. */
   readonly shuffles: readonly ShuffleMapStage[];
@@ -109,10 +109,15 @@ export type StagePartition = LeafPart;
 export function planJob(graph: Graph, outputId: string, times: StreamTimes): JobPlan {
   const output = graph.node(outputId);
   assert(roleOf(output.kind) === 'output', `${outputId} is no output operation`);
+  return { ...planStream(graph, onlyParent(output), times), outputId };
+}
+
+/** What gives the records of a stream without an output operation, at a batch time of it. */
+export function planStream(graph: Graph, streamId: string, times: StreamTimes): JobPlan {
   const shuffles = new Map<string, ShuffleMapStage>();
-  const branches = branchesOf({ graph, times }, onlyParent(output), 0);
+  const branches = branchesOf({ graph, times }, streamId, 0);
   addShuffles({ graph, times }, branches, shuffles);
-  return { outputId, shuffles: [...shuffles.values()], result: { branches } };
+  return { outputId: streamId, shuffles: [...shuffles.values()], result: { branches } };
 }
 
 /** What runs a stateful operator in a batch. */

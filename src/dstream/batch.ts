@@ -13,6 +13,14 @@ export interface Batch<T> {
   take(n: number): Promise<T[]>;
 }
 
+/** One batch of a stream that has run, as `slice` of a context gives it. */
+export interface SlicedBatch<T = unknown> {
+  /** End of the batch's interval. */
+  readonly batchTime: BatchTimeMs;
+  /** In partition order, the same as when the batch ran. */
+  readonly records: readonly T[];
+}
+
 export interface BatchInfo {
   /** End of the batch's interval. A replayed batch has the same. */
   readonly batchTime: BatchTimeMs;

@@ -69,6 +69,11 @@ export class StreamTimes {
     return present(this.#times.get(id), `operator ${id} of the graph`).reachMs;
   }
 
+  /** The nearest stateful operator that the records of a stream come from. */
+  statefulOf(id: string): string | undefined {
+    return present(this.#times.get(id), `operator ${id} of the graph`).statefulId;
+  }
+
   /** Whether a stream or an output operation has a batch at this batch time. */
   isDue(id: string, batchTimeMs: number): boolean {
     return batchTimeMs % this.slideMs(id) === 0;

@@ -14,6 +14,7 @@ import { PEERS_BREAKS } from './breaks/peers.ts';
 import { SIMULATED_DISK_BREAKS } from './breaks/simulated-disk.ts';
 import { TWO_COPIES_BREAKS } from './breaks/two-copies.ts';
 import { INVERSE_WINDOW_BREAKS } from './breaks/inverse-windows.ts';
+import { SLICE_BREAKS } from './breaks/slice.ts';
 import { SINK_BREAKS } from './breaks/sinks.ts';
 import { STATE_BREAKS } from './breaks/state.ts';
 import { TOUCHED_KEY_BREAKS } from './breaks/touched-keys.ts';
@@ -48,4 +49,5 @@ export const BREAKS: readonly Break[] = [
   ...PEERS_BREAKS,
   ...TOUCHED_KEY_BREAKS,
   ...UPGRADE_BREAKS,
+  ...SLICE_BREAKS,
 ];

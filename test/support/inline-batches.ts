@@ -11,11 +11,13 @@ import { BatchHistory } from '../../src/driver/batch-history.ts';
 import { BatchScheduler } from '../../src/driver/batch-scheduler.ts';
 import { BlockMemory } from '../../src/driver/block-memory.ts';
 import { cleanableThroughMs, settledThroughMs } from '../../src/driver/cleaning.ts';
+import { HeldBatches } from '../../src/driver/held-batches.ts';
 import { KeyedState } from '../../src/driver/keyed-state.ts';
 import { OutputRunner } from '../../src/driver/output-runner.ts';
+import { Slices } from '../../src/driver/slices.ts';
 import { TaskScheduler } from '../../src/driver/task-scheduler.ts';
 import { emptyTrackerState } from '../../src/driver/tracker-state.ts';
-import type { BatchShare, InputShare } from '../../src/driver/tracker-state.ts';
+import type { BatchShare, InputShare, TrackerState } from '../../src/driver/tracker-state.ts';
 import type { DStream } from '../../src/dstream/dstream.ts';
 import type { Graph } from '../../src/dstream/graph.ts';
 import type { PipelineContext } from '../../src/dstream/pipeline-context.ts';
@@ -45,6 +47,7 @@ interface Process {
   readonly arena: BlockArena;
   readonly scheduler: BatchScheduler;
   readonly state: KeyedState;
+  readonly slices: Slices;
 }
 
 const ARENA_BYTES = 4 * 1024 * 1024;
@@ -54,6 +57,10 @@ export class InlineBatches {
   readonly results = new Map<string, Map<number, readonly unknown[]>>();
   /** Shares of batches that are not cleaned. */
   readonly shares = new Map<BatchTimeMs, BatchShare>();
+  /** The same, as the driver has them. */
+  readonly tracked: TrackerState = emptyTrackerState(1);
+  /** Of slices: what they keep, and what has been forgotten. */
+  readonly held = new HeldBatches();
   readonly times: StreamTimes;
   readonly #graph: Graph;
   readonly #partitions: number;
@@ -80,6 +87,14 @@ export class InlineBatches {
   /** Tasks that ran since the start, or the restart. */
   get pool(): InlinePool {
     return this.#process.pool;
+  }
+
+  get scheduler(): BatchScheduler {
+    return this.#process.scheduler;
+  }
+
+  get slices(): Slices {
+    return this.#process.slices;
   }
 
   /** Some operator keeps state. */
@@ -112,6 +127,7 @@ export class InlineBatches {
       codeHash: 'code',
     };
     this.shares.set(share.batchTimeMs, share);
+    this.tracked.lastAllocatedMs = batchTimeMs;
     await this.#submit([share], false);
   }
 
@@ -141,7 +157,14 @@ export class InlineBatches {
     const inputs = share.inputs.map(({ streamId }): InputShare => {
       return { kind: 'blocks', streamId, blocks: [blockOf(1, { streamId })], groups: [[0]] };
     });
-    this.shares.set(share.batchTimeMs, { ...share, inputs });
+    const lost = { ...share, inputs };
+    this.shares.set(share.batchTimeMs, lost);
+    const isDone = true;
+    this.tracked.batches.set(share.batchTimeMs, {
+      share: lost,
+      finishedOutputs: new Set(),
+      isDone,
+    });
   }
 
   /** What the driver would have cleaned by now is not there any more (R8). */
@@ -162,7 +185,11 @@ export class InlineBatches {
 
   async #submit(shares: readonly BatchShare[], isDone: boolean): Promise<void> {
     const { scheduler } = this.#process;
-    for (const share of shares) scheduler.submit({ share, finishedOutputs: new Set(), isDone });
+    for (const share of shares) {
+      const batch = { share, finishedOutputs: new Set<string>(), isDone };
+      this.tracked.batches.set(share.batchTimeMs, batch);
+      scheduler.submit(batch);
+    }
     await scheduler.drain();
     if (this.#failure !== undefined) throw this.#failure;
   }
@@ -189,6 +216,7 @@ export class InlineBatches {
       seed: this.restarts,
     });
     const memory = new BlockMemory(arena, { lastLsn: new Map<string, Lsn>() });
+    const tasks = new TaskScheduler({ pool, events, maxTaskFailures: 1, threads: 2 });
     const scheduler = new BatchScheduler({
       graph,
       clock: new ManualClock(0),
@@ -203,7 +231,7 @@ export class InlineBatches {
         printLine: () => {},
       }),
       execution: {
-        tasks: new TaskScheduler({ pool, events, maxTaskFailures: 1, threads: 2 }),
+        tasks,
         memory,
         arena,
         state,
@@ -223,6 +251,19 @@ export class InlineBatches {
         this.#failure = error;
       },
     });
-    return { pool, arena, scheduler, state };
+    const slices = new Slices({
+      graph,
+      times: this.times,
+      state: this.tracked,
+      held: this.held,
+      scheduler,
+      tasks,
+      memory,
+      arena,
+      codec: msgpackCodec,
+      spillDirectory,
+      droppedBlocks: new Set(),
+    });
+    return { pool, arena, scheduler, state, slices };
   }
 }

@@ -1,7 +1,13 @@
 /** The types of a run: its life, its listeners. Checked by `npm run typecheck`, never run.
  * @module */
 import { StreamingContext } from 'millrace';
-import type { ReceiverInfo, StreamingBatchInfo, StreamingListener } from 'millrace';
+import type {
+  BatchTimeMs,
+  ReceiverInfo,
+  SlicedBatch,
+  StreamingBatchInfo,
+  StreamingListener,
+} from 'millrace';
 
 export class Delays implements StreamingListener {
   readonly delaysMs: number[] = [];
@@ -28,6 +34,17 @@ export const listeners: StreamingListener[] = [
   // @ts-expect-error a batch has no such part
   { onBatchSubmitted: ({ totalDelay }) => void totalDelay },
 ];
+
+export async function sliced(context: StreamingContext): Promise<readonly string[]> {
+  const unknowns: readonly SlicedBatch[] = await context.slice('words', 0, 1_000);
+  const words: readonly SlicedBatch<string>[] = await context.slice<string>('words', 0, 1_000);
+  const times: readonly BatchTimeMs[] = words.map(({ batchTime }) => batchTime);
+  // @ts-expect-error records are of no known type unless it is given
+  unknowns[0]?.records[0]?.length satisfies number | undefined;
+  // @ts-expect-error both ends are given
+  await context.slice('words', 0);
+  return [...times.map(String), ...words.flatMap(({ records }) => records)];
+}
 
 export async function life(context: StreamingContext): Promise<string> {
   const active: StreamingContext | undefined = StreamingContext.getActive();

@@ -1,0 +1,125 @@
+/** Breaks of slices: what they read, and what must not go meanwhile (R8, I8). @module */
+import { unit } from './break.ts';
+import type { Break } from './break.ts';
+
+const SLICES = 'src/driver/slices.ts';
+const TEST = 'src/driver/slices.test.ts';
+
+export const SLICE_BREAKS: readonly Break[] = [
+  {
+    name: 'a slice reads batches that it does not hold',
+    violates: 'R8',
+    file: SLICES,
+    find: 'held.hold(fromMs - times.reachOf(streamId))',
+    replace: 'held.hold(Infinity)',
+    caughtBy: unit(TEST, 'what it reads is held'),
+  },
+  {
+    name: 'a slice holds the range, and not what its windows look at',
+    violates: 'R8',
+    file: SLICES,
+    find: 'held.hold(fromMs - times.reachOf(streamId))',
+    replace: 'held.hold(fromMs)',
+    caughtBy: unit(TEST, 'what it reads is held'),
+  },
+  {
+    name: 'cleaning goes over what a slice reads',
+    violates: 'R8',
+    file: 'src/driver/cleaning.ts',
+    find: ' && time < heldFromMs',
+    replace: '',
+    caughtBy: unit('src/driver/cleaning.test.ts', 'keeps what a slice reads'),
+  },
+  {
+    name: 'a slice holds for ever what it has read',
+    violates: 'logs are recycled',
+    file: SLICES,
+    find: '      release();\n',
+    replace: '',
+    caughtBy: unit(TEST, 'what it reads is held'),
+  },
+  {
+    name: 'a slice leaves out its last batch time',
+    violates: 'both ends are included',
+    file: SLICES,
+    find: 'timeMs <= toMs',
+    replace: 'timeMs < toMs',
+    caughtBy: unit(TEST, 'has both its ends'),
+  },
+  {
+    name: 'a slice gives batches that have not run',
+    violates: 'a slice has what is done',
+    file: SLICES,
+    find: '.filter(({ isDone }) => isDone)',
+    replace: '',
+    caughtBy: unit(TEST, 'leaves out batches that are not done'),
+  },
+  {
+    name: 'a slice gives the records of another batch',
+    violates: 'a slice has what the outputs got',
+    file: SLICES,
+    find: 'records: await this.#recordsOf(streamId, share)',
+    replace: 'records: await this.#recordsOf(streamId, shares[0] ?? share)',
+    caughtBy: unit(TEST, 'gives what the outputs of every stream got'),
+  },
+  {
+    name: 'blocks leave, and a slice is not told',
+    violates: 'a slice finds what it looks for',
+    file: 'src/driver/remembered-blocks.ts',
+    find: 'this.#held?.forgotten(last.batchTimeMs);',
+    replace: 'void last;',
+    caughtBy: unit('src/driver/remembered-blocks.test.ts', 'frees blocks with their batch'),
+  },
+  {
+    name: 'a slice leaves out what has been forgotten',
+    violates: 'nothing is skipped',
+    file: SLICES,
+    find: 'this.#requireRemembered(range);',
+    replace: 'void range;',
+    caughtBy: unit(TEST, 'when a batch in it has been forgotten'),
+  },
+  {
+    name: 'a slice gives what is left of a batch',
+    violates: 'nothing is skipped',
+    file: SLICES,
+    find: 'if (lostRecords === 0) continue;',
+    replace: 'if (lostRecords >= 0) continue;',
+    caughtBy: unit(TEST, 'when records of it are gone'),
+  },
+  {
+    name: 'batches run while a slice reads',
+    violates: 'no block is freed while it is read (I8)',
+    file: 'src/driver/batch-scheduler.ts',
+    find: "      if (this.#running.size === 0 || this.#state !== 'open') this.#pause.begin();\n      return;\n",
+    replace: '      this.#pause.begin();\n',
+    caughtBy: unit(TEST, 'while it reads what it reads is held'),
+  },
+  {
+    name: 'what the failed stage of a slice has written stays',
+    violates: 'nothing leaks',
+    file: 'src/driver/task-scheduler.ts',
+    find: 'for (const value of values) holder.discard?.(value);',
+    replace: '',
+    caughtBy: unit(TEST, 'a task that fails ends the slice only'),
+  },
+  {
+    name: 'the end of a run is not told to those who wait for a slice',
+    violates: 'no wait without an end',
+    file: SLICES,
+    find: 'for (const abandon of this.#abandons) abandon();',
+    replace: '',
+    caughtBy: unit(TEST, 'the end of the run ends it'),
+  },
+  {
+    name: 'blocks are freed that a slice may want, because no window does',
+    violates: 'remember',
+    file: 'src/driver/engine-parts.ts',
+    find: 'new RememberedBlocks(memory, rememberMs, held)',
+    replace: 'new RememberedBlocks(memory, times.reachMs, held)',
+    caughtBy: {
+      project: 'integration',
+      file: 'test/integration/slice.test.ts',
+      test: 'reads what its batches had',
+    },
+  },
+];
