@@ -36,7 +36,7 @@ it('keeps them for as long as the window of a later batch may look at theirs', (
   blocks.done(shareOf(3_000, [blockOf(3)]));
   expect(said.splice(0)).toEqual(['let go 3', 'forgotten 1000', 'free 1']);
   blocks.done(shareOf(4_000, [blockOf(4)]));
-  expect(said.splice(0)).toEqual(['let go 4']);
+  expect(said.splice(0)).toEqual(['let go 4', 'forgotten 2000']);
   blocks.done(shareOf(9_000, []));
   expect(said).toEqual(['forgotten 4000', 'free 3', 'free 4']);
 });
