@@ -170,7 +170,9 @@ describe('TypeScript', () => {
     expect(ended.stdout).toMatch(/^Time: \d+ ms$/m);
   });
 
-  const programs = ofLanguage('ts').filter(({ text }) => text.includes('StreamingContext'));
+  const programs = ofLanguage('ts').filter(({ text }) =>
+    text.includes('StreamingContext.getOrCreate('),
+  );
   it.each(programs.map((block) => [block.place, nameOf(block)]))('%s runs', async (_, file) => {
     forgetRuns();
     const program = begin(`${process.execPath} --import ${TSX} ${file}`);
