@@ -227,15 +227,18 @@ describe('while it reads', () => {
     const batches = await run((ssc, keep) => {
       keep('wide', ssc.queueStream(LETTERS).window('3s'));
     }, 5);
+    const { pool } = batches;
     const open = gate(batches);
+    const { before } = pool;
+    // One thread is free: a batch could run.
+    pool.before = (spec) => (spec.partition === 0 ? before(spec) : undefined);
     const reading = slice(batches, 'window-0', 4_000, 5_000);
     await settle();
     const next = batches.run(6_000, 5);
     await settle();
     expect(batches.held.fromMs).toBe(2_000);
-    expect(new Set(batches.pool.specs.slice(-2).map(({ outputId }) => outputId))).toEqual(
-      new Set(['window-0']),
-    );
+    expect(pool.specs.some(({ outputId }) => outputId === 'window-0')).toBe(true);
+    expect(pool.specs.filter(({ batchTimeMs }) => batchTimeMs === 6_000)).toEqual([]);
     expect(batches.results.get('wide')?.has(6_000)).toBe(false);
     open();
     expect((await reading).map(([time]) => time)).toEqual([4, 5]);

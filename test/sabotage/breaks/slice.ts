@@ -114,8 +114,8 @@ export const SLICE_BREAKS: readonly Break[] = [
     name: 'blocks are freed that a slice may want, because no window does',
     violates: 'remember',
     file: 'src/driver/engine-parts.ts',
-    find: 'new RememberedBlocks(memory, rememberMs, held)',
-    replace: 'new RememberedBlocks(memory, times.reachMs, held)',
+    find: 'const rememberMs = Math.max(times.reachMs, options.rememberMs);',
+    replace: 'const rememberMs = times.reachMs;',
     caughtBy: {
       project: 'integration',
       file: 'test/integration/slice.test.ts',
