@@ -6,7 +6,8 @@ import * as v from 'valibot';
 import type { OptionKind } from './option-schemas.ts';
 import type { Backpressure } from './options-types.ts';
 
-const RATE_MAX = 1_000_000_000;
+/** Records a second. */
+export const RATE_MAX: number = 1_000_000_000;
 const weight = v.pipe(v.number(), v.minValue(0), v.maxValue(100));
 const rate = v.pipe(v.number(), v.gtValue(0), v.maxValue(RATE_MAX));
 

@@ -6,7 +6,7 @@
 import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';
 import { safeParse } from 'valibot';
-import { backpressure } from './backpressure-option.ts';
+import { backpressure, RATE_MAX } from './backpressure-option.ts';
 import { formatBytes } from './bytes.ts';
 import { MillraceError } from './errors.ts';
 import {
@@ -194,7 +194,7 @@ const FIELDS: Readonly<Record<keyof ResolvedOptions, Field>> = {
   maxRate: {
     option: 'maxRate',
     flag: '--max-rate',
-    kind: integer({ min: 1, max: 1_000_000_000 }),
+    kind: integer({ min: 1, max: RATE_MAX }),
     defaultText: 'no limit',
   },
   backpressure: {

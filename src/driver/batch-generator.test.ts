@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { LINES, blockOf, queued } from '../../test/support/block-samples.ts';
 import { graphOf } from '../../test/support/inline-driver.ts';
 import { InlinePool } from '../../test/support/inline-pool.ts';
+import { inlineScheduler } from '../../test/support/inline-scheduler.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { settle } from '../../test/support/receiver-side.ts';
 import { BlockArena } from '../blocks/block-arena.ts';
@@ -13,12 +14,7 @@ import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import { BatchGenerator, UNFINISHED_BATCHES_MAX } from './batch-generator.ts';
 import type { BatchGeneratorOptions } from './batch-generator.ts';
 import { StreamTimes } from '../dstream/stream-times.ts';
-import { BatchHistory } from './batch-history.ts';
-import { BatchScheduler } from './batch-scheduler.ts';
-import { BlockMemory } from './block-memory.ts';
 import { BlockTracker } from './block-tracker.ts';
-import { OutputRunner } from './output-runner.ts';
-import { TaskScheduler } from './task-scheduler.ts';
 import { emptyTrackerState } from './tracker-state.ts';
 
 const INTERVAL_MS = 1_000;
@@ -78,47 +74,19 @@ function setUp(build: BuildPipeline, more: Partial<BatchGeneratorOptions> = {}):
   const arena = BlockArena.create(1024 * 1024);
   const times = new StreamTimes(graph.nodes, INTERVAL_MS);
   const pool = new InlinePool(graph, arena);
-  const memory = new BlockMemory(arena, { lastLsn: new Map() });
-  const logId = 'no log';
   const onFailed = (error: Error): void => void failures.push(error.message);
-  const scheduler = new BatchScheduler({
-    graph,
-    clock,
-    events,
-    outputs: new OutputRunner({
-      graph,
-      arena,
-      codec: msgpackCodec,
-      logId,
-      epoch: 1,
-      cleanedThroughMs: () => 0,
-      printLine: () => {},
-    }),
-    execution: {
-      tasks: new TaskScheduler({ pool, events, maxTaskFailures: 1, threads: 2 }),
-      memory,
-      arena,
-      history: new BatchHistory({
-        graph,
-        times,
-        arena,
-        spillDirectory: '/nowhere',
-        memory,
-        events,
-        droppedBlocks: new Set(),
-        shareAt: () => undefined,
-      }),
-    },
+  const parts = { graph, clock, events, times };
+  const { scheduler } = inlineScheduler({
+    ...parts,
+    arena,
+    pool,
     onCompleted: () => {},
     onFailed,
   });
   generator = new BatchGenerator({
-    graph,
-    clock,
-    events,
+    ...parts,
     tracker,
     scheduler,
-    times,
     executors: 2,
     shareBytesMax: 20_000,
     codeHash: 'c',

@@ -1,7 +1,6 @@
 /** @module */
 import { beforeEach, expect, it } from 'vitest';
 import { LINES, batchOf, blockOf } from '../../test/support/block-samples.ts';
-import { graphOf } from '../../test/support/inline-driver.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { EventBus } from '../core/events.ts';
 import type { EngineEvent } from '../core/events.ts';
@@ -21,11 +20,6 @@ beforeEach(() => {
   events.subscribe((event) => heard.push(event));
 });
 
-const graph = graphOf((ssc) => {
-  const q = ssc.queueStream([['a']]);
-  q.print();
-  q.print(10, { id: 'second' });
-});
 const blocks = [blockOf(0), blockOf(1)];
 const share = batchOf(T, [
   { kind: 'blocks', streamId: LINES, blocks, groups: [[0, 1]] },
@@ -58,8 +52,8 @@ it('a submission counts what was received of each input', () => {
 });
 
 it('a batch starts late by its own clock, and each output takes its time', async () => {
-  const report = new BatchReport(share, { graph, clock, events });
-  await report.output('second', async () => clock.advance(300));
+  const report = new BatchReport(share, { clock, events });
+  await report.output({ outputId: 'second', outputIndex: 1 }, async () => clock.advance(300));
   clock.advance(50);
   report.completed();
   const output = { batchTimeMs: T, outputId: 'second', outputIndex: 1 };
@@ -76,8 +70,10 @@ it('a batch starts late by its own clock, and each output takes its time', async
 });
 
 it('an output that fails is completed with its reason, and fails all the same', async () => {
-  const report = new BatchReport(share, { graph, clock, events });
-  const failing = report.output('print-0', () => Promise.reject(new Error('no paper')));
+  const report = new BatchReport(share, { clock, events });
+  const failing = report.output({ outputId: 'print-0', outputIndex: 0 }, () =>
+    Promise.reject(new Error('no paper')),
+  );
   await expect(failing).rejects.toThrow('no paper');
   expect(heard.at(-1)).toMatchObject({
     type: 'output-operation-completed',

@@ -6,12 +6,10 @@ import type { Clock } from '../core/clock.ts';
 import { toError } from '../core/errors.ts';
 import type { EventBus, ReceivedInput } from '../core/events.ts';
 import type { MonotonicMs } from '../core/ids.ts';
-import type { Graph } from '../dstream/graph.ts';
 import { shareRecordCount } from './batch-shares.ts';
 import type { BatchShare, InputShare } from './tracker-state.ts';
 
 export interface BatchReportOptions {
-  readonly graph: Graph;
   readonly clock: Clock;
   readonly events: EventBus;
 }
@@ -43,11 +41,13 @@ export class BatchReport {
     events.emit({ type: 'batch-started', batchTimeMs, schedulingDelayMs });
   }
 
-  /** Runs one output operation and tells of it. */
-  async output(outputId: string, run: () => Promise<void>): Promise<void> {
-    const { graph, clock, events } = this.#options;
+  /** Runs one output operation and tells of it. @param output its place in the graph's outputs. */
+  async output(
+    { outputId, outputIndex }: { readonly outputId: string; readonly outputIndex: number },
+    run: () => Promise<void>,
+  ): Promise<void> {
+    const { clock, events } = this.#options;
     const { batchTimeMs } = this.#share;
-    const outputIndex = graph.outputs.findIndex(({ id }) => id === outputId);
     const which = { batchTimeMs, outputId, outputIndex };
     const startedMs = clock.monotonicMs();
     const tellCompleted = (failure: { readonly failureReason?: string }): void => {

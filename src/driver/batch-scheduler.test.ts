@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { batchOf, blockOf, shareOf } from '../../test/support/block-samples.ts';
 import { graphOf } from '../../test/support/inline-driver.ts';
 import { InlinePool } from '../../test/support/inline-pool.ts';
+import { inlineScheduler } from '../../test/support/inline-scheduler.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { settle } from '../../test/support/receiver-side.ts';
 import { BlockArena } from '../blocks/block-arena.ts';
@@ -14,17 +15,11 @@ import { MillraceError } from '../core/errors.ts';
 import { EventBus } from '../core/events.ts';
 import type { EngineEvent } from '../core/events.ts';
 import { blockKey } from '../core/ids.ts';
-import type { Lsn, StreamId } from '../core/ids.ts';
+import type { StreamId } from '../core/ids.ts';
 import type { Batch } from '../dstream/batch.ts';
 import type { BuildPipeline } from '../dstream/pipeline.ts';
 import type { Sink, SinkBatch } from '../dstream/sink.ts';
-import { msgpackCodec } from '../serde/msgpack-codec.ts';
-import { StreamTimes } from '../dstream/stream-times.ts';
-import { BatchHistory } from './batch-history.ts';
-import { BatchScheduler } from './batch-scheduler.ts';
-import { BlockMemory } from './block-memory.ts';
-import { OutputRunner } from './output-runner.ts';
-import { TaskScheduler } from './task-scheduler.ts';
+import type { BatchScheduler } from './batch-scheduler.ts';
 import type { BatchShare, TrackedBatch } from './tracker-state.ts';
 
 let clock: ManualClock;
@@ -61,40 +56,18 @@ function setUp(build: BuildPipeline): void {
   loss = undefined;
   droppedBlocks = new Set();
   bus.subscribe((event) => events.push(event));
-  const tasks = new TaskScheduler({ pool, events: bus, maxTaskFailures: 2, threads: 2 });
-  const memory = new BlockMemory(arena, { lastLsn: new Map<string, Lsn>() });
-  scheduler = new BatchScheduler({
+  ({ scheduler } = inlineScheduler({
     graph,
+    arena,
+    pool,
     clock,
     events: bus,
-    outputs: new OutputRunner({
-      graph,
-      arena,
-      codec: msgpackCodec,
-      logId: '00112233445566778899aabbccddeeff',
-      epoch: 1,
-      cleanedThroughMs: () => 0,
-      printLine: (line) => lines.push(line),
-      whyLost: () => loss,
-    }),
-    execution: {
-      tasks,
-      memory,
-      arena,
-      history: new BatchHistory({
-        graph,
-        times: new StreamTimes(graph.nodes, 1_000),
-        arena,
-        spillDirectory: '/nowhere',
-        memory,
-        events: bus,
-        droppedBlocks,
-        shareAt: () => undefined,
-      }),
-    },
+    maxTaskFailures: 2,
+    outputs: { printLine: (line) => lines.push(line), whyLost: () => loss },
+    history: { droppedBlocks },
     onCompleted: ({ share }) => completed.push(share.batchTimeMs),
     onFailed: (error) => failures.push(error),
-  });
+  }));
 }
 
 function tracked(share: BatchShare, finished: readonly string[] = []): TrackedBatch {

@@ -220,7 +220,8 @@ export class BatchScheduler {
         await run.turn(index);
         this.#throwIfFailed();
       }
-      await report.output(id, () => outputs.run(id, running));
+      const output = { outputId: id, outputIndex: index };
+      await report.output(output, () => outputs.run(id, running));
       finishedOutputs.add(id);
       run.passed(index);
     }

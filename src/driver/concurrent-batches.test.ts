@@ -3,22 +3,17 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { batchOf } from '../../test/support/block-samples.ts';
 import { graphOf } from '../../test/support/inline-driver.ts';
 import { InlinePool } from '../../test/support/inline-pool.ts';
+import { inlineScheduler } from '../../test/support/inline-scheduler.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { settle } from '../../test/support/receiver-side.ts';
 import { BlockArena } from '../blocks/block-arena.ts';
-import { EventBus } from '../core/events.ts';
-import type { Lsn, StreamId } from '../core/ids.ts';
+import type { StreamId } from '../core/ids.ts';
 import { resolveOptions } from '../core/options.ts';
 import type { PipelineContext } from '../dstream/pipeline-context.ts';
 import { StreamTimes } from '../dstream/stream-times.ts';
-import { msgpackCodec } from '../serde/msgpack-codec.ts';
-import { BatchHistory } from './batch-history.ts';
-import { BatchScheduler } from './batch-scheduler.ts';
-import { BlockMemory } from './block-memory.ts';
+import type { BatchScheduler } from './batch-scheduler.ts';
 import { checkConcurrency } from './flow-parts.ts';
-import { OutputRunner } from './output-runner.ts';
 import type { BatchSpeed } from './pid-rate-estimator.ts';
-import { TaskScheduler } from './task-scheduler.ts';
 import type { TrackedBatch } from './tracker-state.ts';
 
 let clock: ManualClock;
@@ -42,45 +37,20 @@ beforeEach(() => {
 
 function setUp(concurrentBatches: number, build: (ssc: PipelineContext) => void): void {
   const graph = graphOf(build);
-  const events = new EventBus();
   arena = BlockArena.create(4 * 1024 * 1024);
   pool = new InlinePool(graph, arena);
-  const memory = new BlockMemory(arena, { lastLsn: new Map<string, Lsn>() });
-  scheduler = new BatchScheduler({
+  ({ scheduler } = inlineScheduler({
     graph,
+    arena,
+    pool,
     clock,
-    events,
     concurrentBatches,
-    outputs: new OutputRunner({
-      graph,
-      arena,
-      codec: msgpackCodec,
-      logId: '00112233445566778899aabbccddeeff',
-      epoch: 1,
-      cleanedThroughMs: () => 0,
-      printLine: () => {},
-    }),
-    execution: {
-      tasks: new TaskScheduler({ pool, events, maxTaskFailures: 1, threads: 2 }),
-      memory,
-      arena,
-      history: new BatchHistory({
-        graph,
-        times: new StreamTimes(graph.nodes, 1_000),
-        arena,
-        spillDirectory: '/nowhere',
-        memory,
-        events,
-        droppedBlocks: new Set(),
-        shareAt: () => undefined,
-      }),
-    },
     onCompleted: ({ share }, speed) => {
       story.push(`done ${share.batchTimeMs / 1_000}`);
       speeds.push(speed);
     },
     onFailed: () => story.push('failed'),
-  });
+  }));
 }
 
 /** Outputs of these names, each of which ends a batch when the test says so. */

@@ -7,6 +7,7 @@
 import type { Backpressure } from '../core/options-types.ts';
 import type { EventBus } from '../core/events.ts';
 import type { StreamId } from '../core/ids.ts';
+import { shareRecordCount } from './batch-shares.ts';
 import { PidRateEstimator } from './pid-rate-estimator.ts';
 import type { BatchSpeed } from './pid-rate-estimator.ts';
 import type { BatchShare } from './tracker-state.ts';
@@ -46,7 +47,7 @@ export class RateController {
   completed({ inputs }: Pick<BatchShare, 'inputs'>, speed: Omit<BatchSpeed, 'recordCount'>): void {
     for (const input of inputs) {
       if (input.kind !== 'blocks') continue;
-      const recordCount = input.blocks.reduce((sum, block) => sum + block.recordCount, 0);
+      const recordCount = shareRecordCount([input]);
       const rate = this.#estimators.get(input.streamId)?.next({ ...speed, recordCount });
       if (rate !== undefined) this.#set(input.streamId, rate);
     }

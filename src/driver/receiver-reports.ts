@@ -26,17 +26,17 @@ export class ReceiverReports {
 
   /** True when it has run in this process. */
   hasStarted(place: Place): boolean {
-    return this.#started.has(keyOf(place));
+    return this.#started.has(placeKey(place));
   }
 
   /** True when it has said that its source has ended, in its present life. */
   hasEnded(place: Place): boolean {
-    return this.#ended.has(keyOf(place));
+    return this.#ended.has(placeKey(place));
   }
 
   /** A new life: a source that ended may have more to send after what was lost with the old one. */
   begins(place: Place): void {
-    this.#ended.delete(keyOf(place));
+    this.#ended.delete(placeKey(place));
   }
 
   /** @param executor the thread that it runs in. */
@@ -45,12 +45,12 @@ export class ReceiverReports {
     switch (event.kind) {
       case 'started': {
         const address = event.address === undefined ? {} : { address: event.address };
-        this.#started.add(keyOf(which));
-        this.#running.set(keyOf(which), which);
+        this.#started.add(placeKey(which));
+        this.#running.set(placeKey(which), which);
         return this.#events.emit({ type: 'receiver-started', ...which, executor, ...address });
       }
       case 'ended':
-        this.#ended.add(keyOf(which));
+        this.#ended.add(placeKey(which));
         return this.#events.emit({ type: 'receiver-ended', ...which });
       case 'error': {
         const { message } = event;
@@ -59,7 +59,7 @@ export class ReceiverReports {
       }
       case 'restarting': {
         const { reason, delayMs } = event;
-        this.#running.delete(keyOf(which));
+        this.#running.delete(placeKey(which));
         return this.#events.emit({ type: 'receiver-restarting', ...which, reason, delayMs });
       }
       case 'stopped':
@@ -68,8 +68,8 @@ export class ReceiverReports {
   }
 
   executorDied(executor: string, places: readonly Place[], error: string): void {
-    for (const place of places) this.#running.delete(keyOf(place));
-    const receivers = places.map(keyOf);
+    for (const place of places) this.#running.delete(placeKey(place));
+    const receivers = places.map(placeKey);
     this.#events.emit({ type: 'executor-died', executor, receivers, error });
   }
 
@@ -79,12 +79,13 @@ export class ReceiverReports {
   }
 
   #stopped(place: Place): void {
-    if (this.#running.delete(keyOf(place))) {
+    if (this.#running.delete(placeKey(place))) {
       this.#events.emit({ type: 'receiver-stopped', ...place });
     }
   }
 }
 
-function keyOf({ streamId, receiverIndex }: Place): string {
+/** Names a receiver where texts are wanted. */
+export function placeKey({ streamId, receiverIndex }: Place): string {
   return receiverKey(streamId, receiverIndex);
 }

@@ -29,7 +29,7 @@ import { callbackObject } from '../workers/rpc.ts';
 import type { BlockMemory } from './block-memory.ts';
 import type { BlockTracker } from './block-tracker.ts';
 import type { ReceiverExecutorHandle, SpawnReceiverExecutor } from './executor-threads.ts';
-import { ReceiverReports } from './receiver-reports.ts';
+import { placeKey, ReceiverReports } from './receiver-reports.ts';
 import type { SourceIdClaims } from './source-id-claims.ts';
 import type { SpaceWatch } from './space-watch.ts';
 import type { BlockArena } from '../blocks/block-arena.ts';
@@ -476,8 +476,4 @@ async function unlessDied<R>(answer: Promise<R>): Promise<R | undefined> {
     if (error instanceof MillraceError && error.code === 'EXECUTOR_DIED') return undefined;
     throw error;
   }
-}
-
-function placeKey({ streamId, receiverIndex }: ReceiverPlace): string {
-  return receiverKey(streamId, receiverIndex);
 }

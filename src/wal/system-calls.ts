@@ -124,24 +124,29 @@ function readFrom(fd: number, bytesMax: number): WholeFile {
   return { sizeBytes, bytes: bytes.subarray(0, readBytes) };
 }
 
-async function pooledSyncDirectory(path: string): Promise<void> {
-  const directory = await fs.promises.open(path, O_RDONLY);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
-}
-
-async function pooledReadWhole(path: string, bytesMax: number): Promise<WholeFile> {
+/** The same on the pool of threads. */
+async function withFilePooled<T>(
+  path: string,
+  use: (file: fs.promises.FileHandle) => Promise<T>,
+): Promise<T> {
   const file = await fs.promises.open(path, O_RDONLY);
   try {
-    const { size: sizeBytes } = await file.stat();
-    if (sizeBytes > bytesMax) return { sizeBytes };
-    return { sizeBytes, bytes: await file.readFile() };
+    return await use(file);
   } finally {
     await file.close();
   }
+}
+
+function pooledSyncDirectory(path: string): Promise<void> {
+  return withFilePooled(path, (directory) => directory.sync());
+}
+
+function pooledReadWhole(path: string, bytesMax: number): Promise<WholeFile> {
+  return withFilePooled(path, async (file) => {
+    const { size: sizeBytes } = await file.stat();
+    if (sizeBytes > bytesMax) return { sizeBytes };
+    return { sizeBytes, bytes: await file.readFile() };
+  });
 }
 
 const syncDirectoryPooled = callbackify(pooledSyncDirectory);

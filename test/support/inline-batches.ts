@@ -5,17 +5,12 @@
  * @module */
 import { join } from 'node:path';
 import { BlockArena } from '../../src/blocks/block-arena.ts';
-import { EventBus } from '../../src/core/events.ts';
-import type { BatchTimeMs, Lsn, StreamId } from '../../src/core/ids.ts';
-import { BatchHistory } from '../../src/driver/batch-history.ts';
-import { BatchScheduler } from '../../src/driver/batch-scheduler.ts';
-import { BlockMemory } from '../../src/driver/block-memory.ts';
+import type { BatchTimeMs, StreamId } from '../../src/core/ids.ts';
+import type { BatchScheduler } from '../../src/driver/batch-scheduler.ts';
 import { cleanableThroughMs, settledThroughMs } from '../../src/driver/cleaning.ts';
 import { HeldBatches } from '../../src/driver/held-batches.ts';
 import { KeyedState } from '../../src/driver/keyed-state.ts';
-import { OutputRunner } from '../../src/driver/output-runner.ts';
 import { Slices } from '../../src/driver/slices.ts';
-import { TaskScheduler } from '../../src/driver/task-scheduler.ts';
 import { emptyTrackerState } from '../../src/driver/tracker-state.ts';
 import type { BatchShare, InputShare, TrackerState } from '../../src/driver/tracker-state.ts';
 import type { DStream } from '../../src/dstream/dstream.ts';
@@ -26,7 +21,7 @@ import { msgpackCodec } from '../../src/serde/msgpack-codec.ts';
 import { blockOf } from './block-samples.ts';
 import { graphOf } from './inline-driver.ts';
 import { InlinePool } from './inline-pool.ts';
-import { ManualClock } from './manual-clock.ts';
+import { inlineScheduler } from './inline-scheduler.ts';
 import { SavedState } from './saved-state.ts';
 
 /** Adds an output with this name. */
@@ -205,7 +200,6 @@ export class InlineBatches {
 
   #parts(): Process {
     const graph = this.#graph;
-    const events = new EventBus();
     const arena = BlockArena.create(ARENA_BYTES);
     const spillDirectory = join(this.#spillDirectory, `${this.restarts}`);
     const pool = new InlinePool(graph, arena, spillDirectory);
@@ -215,37 +209,13 @@ export class InlineBatches {
       partitions: this.statePartitions,
       seed: this.restarts,
     });
-    const memory = new BlockMemory(arena, { lastLsn: new Map<string, Lsn>() });
-    const tasks = new TaskScheduler({ pool, events, maxTaskFailures: 1, threads: 2 });
-    const scheduler = new BatchScheduler({
+    const { scheduler, tasks, memory } = inlineScheduler({
       graph,
-      clock: new ManualClock(0),
-      events,
-      outputs: new OutputRunner({
-        graph,
-        arena,
-        codec: msgpackCodec,
-        logId: 'none',
-        epoch: 1,
-        cleanedThroughMs: () => 0,
-        printLine: () => {},
-      }),
-      execution: {
-        tasks,
-        memory,
-        arena,
-        state,
-        history: new BatchHistory({
-          graph,
-          times: this.times,
-          arena,
-          spillDirectory,
-          memory,
-          events,
-          droppedBlocks: new Set(),
-          shareAt: (timeMs) => this.shares.get(timeMs),
-        }),
-      },
+      arena,
+      pool,
+      times: this.times,
+      state,
+      history: { spillDirectory, shareAt: (timeMs) => this.shares.get(timeMs) },
       onCompleted: () => {},
       onFailed: (error) => {
         this.#failure = error;

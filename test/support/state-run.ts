@@ -2,25 +2,19 @@
  * over a pool without threads. Lives end and are followed by others, from snapshots.
  * @module */
 import { BlockArena } from '../../src/blocks/block-arena.ts';
-import { EventBus } from '../../src/core/events.ts';
-import type { BatchTimeMs, Lsn, StreamId } from '../../src/core/ids.ts';
-import { BatchHistory } from '../../src/driver/batch-history.ts';
-import { BatchScheduler } from '../../src/driver/batch-scheduler.ts';
-import { BlockMemory } from '../../src/driver/block-memory.ts';
+import type { BatchTimeMs, StreamId } from '../../src/core/ids.ts';
+import type { BatchScheduler } from '../../src/driver/batch-scheduler.ts';
 import type { TaskPool } from '../../src/driver/executor-pool.ts';
 import { KeyedState } from '../../src/driver/keyed-state.ts';
-import { OutputRunner } from '../../src/driver/output-runner.ts';
-import { TaskScheduler } from '../../src/driver/task-scheduler.ts';
 import type { TrackedBatch } from '../../src/driver/tracker-state.ts';
 import type { DStream } from '../../src/dstream/dstream.ts';
 import type { Graph } from '../../src/dstream/graph.ts';
 import type { PipelineContext } from '../../src/dstream/pipeline-context.ts';
-import { StreamTimes } from '../../src/dstream/stream-times.ts';
 import { msgpackCodec } from '../../src/serde/msgpack-codec.ts';
 import { batchOf } from './block-samples.ts';
 import { graphOf } from './inline-driver.ts';
 import { InlinePool } from './inline-pool.ts';
-import { ManualClock } from './manual-clock.ts';
+import { inlineScheduler } from './inline-scheduler.ts';
 
 export const INTERVAL_MS: number = 1_000;
 const HASH_SEED = 99;
@@ -71,47 +65,17 @@ export class StateRun {
       seed: HASH_SEED,
     });
     const arena = BlockArena.create(8 * 1024 * 1024);
-    const events = new EventBus();
     this.pool = new InlinePool(this.graph, arena);
-    const tasks = new TaskScheduler({
-      pool: wrap(this.pool, arena),
-      events,
-      maxTaskFailures: 4,
-      threads: 2,
-    });
-    const memory = new BlockMemory(arena, { lastLsn: new Map<string, Lsn>() });
-    this.#scheduler = new BatchScheduler({
+    const { scheduler } = inlineScheduler({
       graph: this.graph,
-      clock: new ManualClock(0),
-      events,
-      outputs: new OutputRunner({
-        graph: this.graph,
-        arena,
-        codec: msgpackCodec,
-        logId: 'log',
-        epoch: 1,
-        cleanedThroughMs: () => 0,
-        printLine: () => {},
-      }),
-      execution: {
-        tasks,
-        arena,
-        memory,
-        history: new BatchHistory({
-          graph: this.graph,
-          times: new StreamTimes(this.graph.nodes, INTERVAL_MS),
-          arena,
-          spillDirectory: '/nowhere',
-          memory,
-          events,
-          droppedBlocks: new Set(),
-          shareAt: () => undefined,
-        }),
-        state: this.state,
-      },
+      arena,
+      pool: wrap(this.pool, arena),
+      maxTaskFailures: 4,
+      state: this.state,
       onCompleted: () => {},
       onFailed: (error) => (this.failure = error),
     });
+    this.#scheduler = scheduler;
   }
 
   /** Runs batches from `first` to `last`. @param isDone they are done: for their state only. */
