@@ -456,7 +456,7 @@ export class DStream<T> {
 
   /** Writes each batch to a directory `<prefix>-<batch time>[.<suffix>]`, one line a record,
    * exactly one copy whatever crashes. A pair is written as `(key,value)`, another object as
-   * JSON. */
+   * JSON. @param suffix none when it is empty. */
   saveAsTextFiles(prefix: string, suffix?: string, options?: OperatorOptions): void {
     const kind = 'saveAsTextFiles';
     this.#output(kind, checkFiles(kind, { prefix, suffix }, options));

@@ -44,8 +44,10 @@ export function checkFiles(
 ): CheckedOutput {
   const check = new OptionCheck(kind);
   check.text('prefix', prefix);
-  if (suffix !== undefined) check.text('suffix', suffix);
+  // Empty is none, as in Spark.
+  const hasSuffix = suffix !== undefined && suffix !== '';
+  if (hasSuffix) check.text('suffix', suffix);
   check.finish();
-  const given = { prefix, ...(suffix === undefined ? {} : { suffix }) };
+  const given = { prefix, ...(hasSuffix ? { suffix } : {}) };
   return { ...checkOperator(kind, options), options: given };
 }

@@ -126,7 +126,11 @@ describe('operators', () => {
     ['1.5 partitions', (s) => s.countByValue({ partitions: 1.5 }), 'partitions must be an integer'],
     ['print of none', (s) => s.print(0), 'print: the number of records must be an integer from 1'],
     ['an empty prefix', (s) => s.saveAsTextFiles(''), 'saveAsTextFiles: prefix must be text'],
-    ['an empty suffix', (s) => s.saveAsJsonFiles('a', ''), 'saveAsJsonFiles: suffix must be text'],
+    [
+      'a suffix that is no text',
+      (s) => s.saveAsJsonFiles('a', 7 as never),
+      'saveAsJsonFiles: suffix must be text',
+    ],
     [
       'no callback',
       (s) => s.foreachBatch(undefined as never),
@@ -228,11 +232,13 @@ describe('operators', () => {
       lines.foreachBatch(async () => {});
       lines.foreachPartition(async () => {});
       lines.saveAsTextFiles('out/x', 'txt');
+      lines.saveAsTextFiles('out/y', ''); // as in Spark: none
     });
     expect(graph.outputs.map(({ id, options }) => [id, options])).toEqual([
       ['foreachBatch-0', {}],
       ['foreachPartition-0', {}],
       ['saveAsTextFiles-0', { prefix: 'out/x', suffix: 'txt' }],
+      ['saveAsTextFiles-1', { prefix: 'out/y' }],
     ]);
   });
 });
