@@ -154,4 +154,13 @@ export const UPGRADE_BREAKS: readonly Break[] = [
     replace: 'const isOnTheWay = to === null && from === id && !upstream.has(to ?? "");',
     caughtBy: unit(EXPLANATION, 'from end to end'),
   },
+  {
+    name: 'upgrades: state that is migrated and spread anew at once is left behind',
+    violates: 'upgrades: state goes on under the id of its operator (seen by kills, too)',
+    file: 'src/driver/keyed-state.ts',
+    find: '      if (isSpread) this.#spread(restored, entries);',
+    replace:
+      '      if (isSpread && migration !== undefined) return;\n      if (isSpread) this.#spread(restored, entries);',
+    caughtBy: unit(MIGRATION),
+  },
 ];
