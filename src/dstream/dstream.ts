@@ -18,12 +18,13 @@ import { checkCall, checkFiles, checkPrint } from './output-options.ts';
 import type { CheckedOutput } from './output-options.ts';
 import { checkSink } from './sink-check.ts';
 import type { Sink } from './sink.ts';
-import { checkState, StateSpec } from './state-spec.ts';
+import { checkState, specOf } from './state-spec.ts';
 import type {
   CheckedState,
   KeyedStateOptions,
   MapWithStateOptions,
   StateFunction,
+  StateSpec,
 } from './state-spec.ts';
 import {
   addCountByValueAndWindow,
@@ -411,10 +412,12 @@ export class DStream<T> {
 
   /** Calls `f` for each record with the state of its key, which it may change for the records and
    * batches that follow. The stream is what `f` returns, without `undefined`. A batch costs as much
-   * as it has records and expired keys, however many keys there are. */
+   * as it has records and expired keys, however many keys there are.
+   * @param options win over those of a specification. */
   mapWithState<K, V, S, M>(
     this: DStream<readonly [K, V]>,
     spec: StateSpec<K, V, S, M>,
+    options?: MapWithStateOptions<K, S>,
   ): StatefulDStream<K, S, Exclude<M, undefined | void>>;
   mapWithState<K, V, S, M>(
     this: DStream<readonly [K, V]>,
@@ -426,7 +429,7 @@ export class DStream<T> {
     given: StateSpec<K, V, S, M> | StateFunction<K, V, S, M>,
     options?: MapWithStateOptions<K, S>,
   ): StatefulDStream<K, S, Exclude<M, undefined | void>> {
-    const spec = given instanceof StateSpec ? given : new StateSpec(given, options ?? {});
+    const spec = specOf(given, options);
     const { id, ...checked }: CheckedState = checkState('mapWithState', spec.f, spec.options);
     const request = { kind: 'mapWithState', id, parents: [this.id], ...checked } as const;
     return new StatefulDStream(this.#builder, this.#builder.add(request));

@@ -50,6 +50,21 @@ describe('a stateful operator', () => {
     expect(build((pairs) => pairs.mapWithState(plain)).stateful[0]?.options).toEqual({});
   });
 
+  it('takes options beside a specification, and they win over its own', () => {
+    const spec = stateSpec(keep).timeout('2s').partitions(3);
+    const node = build((pairs) => pairs.mapWithState(spec, { id: 'own', partitions: 5 })).node(
+      'own',
+    );
+    expect(node.options).toEqual({ partitions: 5, timeoutMs: 2_000 });
+    for (const [options, message] of [
+      [{ Id: 'own' }, /no option Id/],
+      [7, /options must be an object, not 7/],
+    ] as const) {
+      const given = options as object;
+      expect(() => build((pairs) => pairs.mapWithState(spec, given))).toThrow(message);
+    }
+  });
+
   it('has an id of its own kind, and a view of its state', () => {
     const graph = build((pairs) => {
       const counts = pairs.mapWithState(keep);

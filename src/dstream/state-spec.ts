@@ -100,6 +100,20 @@ export function stateSpec<K, V, S, M>(f: StateFunction<K, V, S, M>): StateSpec<K
   return new StateSpec(f, {});
 }
 
+/** What `mapWithState` was given, as one specification: of an option that both name, the call's
+ * own counts.
+ * @throws {MillraceError} OPTIONS_INVALID. */
+export function specOf<K, V, S, M>(
+  given: StateSpec<K, V, S, M> | StateFunction<K, V, S, M>,
+  options: MapWithStateOptions<K, S> | undefined,
+): StateSpec<K, V, S, M> {
+  if (!(given instanceof StateSpec)) return new StateSpec(given, options ?? {});
+  const check = new OptionCheck('mapWithState');
+  const more = check.object(options, MAP_WITH_STATE_OPTIONS);
+  check.finish();
+  return new StateSpec(given.f, { ...given.options, ...more });
+}
+
 /** What a stateful operator is made of, checked. */
 export interface CheckedState {
   readonly id: string | undefined;
@@ -108,6 +122,9 @@ export interface CheckedState {
   readonly fns?: Readonly<Record<'migrate', UserFunction>>;
   readonly initialState: readonly (readonly [unknown, unknown])[];
 }
+
+const STATE_OPTIONS = ['id', 'initialState', 'partitions', 'version', 'migrate'];
+const MAP_WITH_STATE_OPTIONS = [...STATE_OPTIONS, 'timeout'];
 
 const VERSION_MAX = 1_000_000;
 
@@ -121,8 +138,8 @@ export function checkState(
   given: OperatorOptions | undefined,
 ): CheckedState {
   const check = new OptionCheck(kind);
-  const known = ['id', 'initialState', 'partitions', 'version', 'migrate'];
-  const options = check.object(given, kind === 'mapWithState' ? [...known, 'timeout'] : known);
+  const known = kind === 'mapWithState' ? MAP_WITH_STATE_OPTIONS : STATE_OPTIONS;
+  const options = check.object(given, known);
   const { id, initialState, partitions, timeout, version, migrate } = options;
   check.syncFunction('the function', fn);
   const kept: { partitions?: number; timeoutMs?: number; version?: number } = {};
