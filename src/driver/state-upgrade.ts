@@ -232,7 +232,7 @@ function amountOf({ keyCount }: FoundState): string {
 
 function problemOf({ id, outcome, reason }: StateChange): string[] {
   if (outcome !== 'refused') return [];
-  return [`${reason}; or give the state up with --drop-state ${id} (option dropState)`];
+  return [`${reason}. To give the state up: --drop-state ${id} (option dropState)`];
 }
 
 function noteOf({ id, outcome, keyCount, ...change }: StateChange): string[] {

@@ -114,7 +114,7 @@ describe('keyed state', () => {
       'is refused when its operator is gone',
       of(counted('a'), nothing),
       'refused',
-      /stateful operator a is gone, and the state of 3 keys belongs.*--drop-state a/,
+      /a is gone, and the state of 3 keys belongs to it\. To give the state up: --drop-state a/,
     ],
     ['is dropped when that is told', of(counted('a'), nothing, ['a']), 'dropped', undefined],
     [

@@ -73,7 +73,7 @@ const VERSIONS: readonly Version[] = [
   {
     name: 'without an operator that has state',
     body: NAMED,
-    says: ['sums: refused, 3 keys', 'or give the state up with --drop-state sums', 'Refused'],
+    says: ['sums: refused, 3 keys', 'To give the state up: --drop-state sums', 'Refused'],
     ...REFUSED,
   },
   {
