@@ -106,6 +106,11 @@ export const CONFIG_RULES: Readonly<Record<keyof ResolvedOptions, ConfigRule>> =
   quarantineDir: 'ignored',
 };
 
+/** What an author calls a resolved option: `batchInterval` for `batchIntervalMs`. */
+export function authorsName(option: keyof ResolvedOptions): keyof PipelineOptions {
+  return FIELDS[option].option;
+}
+
 /** Where options come from; an `undefined` value counts as not given. */
 export interface OptionSources {
   /** Of the command line, or of the call that starts the run. */

@@ -391,10 +391,18 @@ describe('operators, inputs and options', () => {
       options: { batchInterval: 2_000, memory: '64MiB', gracefulStopTimeout: 1 },
     });
     const byName = new Map(options.map(({ option, rule }) => [option, rule]));
-    expect(byName.get('batchIntervalMs')).toBe('must-match');
-    expect(byName.get('memoryBytes')).toBe('may-change');
-    expect(byName.get('gracefulStopTimeoutMs')).toBe('ignored');
-    expect(problems).toEqual(['option batchIntervalMs must stay 1000, and is 2000']);
+    expect(byName.get('batchInterval')).toBe('must-match');
+    expect(byName.get('memory')).toBe('may-change');
+    expect(byName.get('gracefulStopTimeout')).toBe('ignored');
+    expect(problems).toEqual(['option batchInterval must stay 1000, and is 2000']);
+  });
+
+  it('do not tell a directory that is only written in another way', () => {
+    const given = { before: nothing, now: nothing, config: { checkpointDir: './.millrace/a' } };
+    expect(plan({ ...given, options: { checkpointDir: '.millrace/a' } }).options).toEqual([]);
+    expect(plan({ ...given, options: { checkpointDir: 'elsewhere' } }).options).toEqual([
+      { option: 'checkpointDir', before: './.millrace/a', now: 'elsewhere', rule: 'ignored' },
+    ]);
   });
 
   it('are told when windows look back at what is gone', () => {

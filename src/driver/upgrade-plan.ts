@@ -7,8 +7,10 @@
  * id from a place counts when the operator that has it now is the one that had it
  * (dstream/operator-places.ts). Options follow CONFIG_RULES. Pure: reads nothing, writes nothing.
  * Page: docs/upgrades.md. @module */
-import { CONFIG_RULES } from '../core/options.ts';
+import { resolve } from 'node:path';
+import { authorsName, CONFIG_RULES } from '../core/options.ts';
 import type { ConfigRule, ResolvedOptions } from '../core/options.ts';
+import type { PipelineOptions } from '../core/options-types.ts';
 import { canonicalJson, firstDifference, roleOf } from '../dstream/graph.ts';
 import type { GraphNode, NodeDescription, OperatorKind } from '../dstream/graph.ts';
 import { OperatorPlaces } from '../dstream/operator-places.ts';
@@ -45,7 +47,8 @@ export interface InputChange extends OperatorChange {
 }
 
 export interface OptionChange {
-  readonly option: keyof ResolvedOptions;
+  /** As authors write it. */
+  readonly option: keyof PipelineOptions;
   readonly before: unknown;
   readonly now: unknown;
   readonly rule: ConfigRule;
@@ -126,8 +129,14 @@ function changedOptions(
     const [before, now] = [config[option], options[option]];
     // An older version did not have it.
     if (!(option in config) || canonicalJson(before) === canonicalJson(now)) return [];
-    return [{ option, before, now, rule: CONFIG_RULES[option] }];
+    if (option === 'checkpointDir' && isSamePlace(before, now)) return [];
+    return [{ option: authorsName(option), before, now, rule: CONFIG_RULES[option] }];
   });
+}
+
+/** One directory, written in two ways: as the default has it, and as a flag. */
+function isSamePlace(before: unknown, now: unknown): boolean {
+  return typeof before === 'string' && typeof now === 'string' && resolve(before) === resolve(now);
 }
 
 function refusedOption({ option, before, now, rule }: OptionChange): string[] {

@@ -117,7 +117,7 @@ const VERSIONS: readonly Version[] = [
     name: 'with another batch interval',
     body: SUMS + LAST,
     flags: ['--batch-interval', '200ms', '--memory', '64MiB'],
-    says: ['batchIntervalMs: 100 is 200 now (must match)', 'memoryBytes: ', '(may change)'],
+    says: ['batchInterval: 100 is 200 now (must match)', 'memory: ', '(may change)'],
     ...REFUSED,
   },
 ];
