@@ -44,7 +44,11 @@ export function addPipelineTools(
   program: Command,
   run: (call: PipelineToolCall) => Promise<void>,
 ): void {
-  const check = pipelineTool(program, 'check', 'what a start would make of a checkpoint')
+  const check = pipelineTool(program, {
+    name: 'check',
+    summary: 'what a start would make of a checkpoint',
+    defaults: { checkpointDir: 'none: only the module is looked at' },
+  })
     .option('--json', 'answer as JSON, in the shape that docs/upgrades.md describes')
     .addHelpText('after', CHECK_HELP);
   check.action((pipeline: string, given: Given) =>
@@ -55,7 +59,10 @@ export function addPipelineTools(
       isJson: given['json'] === true,
     }),
   );
-  const explain = pipelineTool(program, 'explain', 'the graph, with the guarantee of each edge')
+  const explain = pipelineTool(program, {
+    name: 'explain',
+    summary: 'the graph, with the guarantee of each edge',
+  })
     .addOption(new Option('--mermaid', 'as a Mermaid flowchart').conflicts('json'))
     .option('--json', 'as JSON, in the shape that docs/upgrades.md describes')
     .addHelpText('after', EXPLAIN_HELP);
@@ -67,7 +74,14 @@ export function addPipelineTools(
 
 type Given = Readonly<Record<string, unknown>>;
 
-function pipelineTool(program: Command, name: string, summary: string): Command {
+interface ToolText {
+  readonly name: string;
+  readonly summary: string;
+  /** Of options that count otherwise than in a run. */
+  readonly defaults?: Parameters<typeof addOptionFlags>[1];
+}
+
+function pipelineTool(program: Command, { name, summary, defaults }: ToolText): Command {
   const command = program
     .command(name)
     .summary(summary)
@@ -75,6 +89,6 @@ function pipelineTool(program: Command, name: string, summary: string): Command 
     .usage('PIPELINE [flags]')
     .argument('<PIPELINE>', 'module that exports definePipeline(…) as its default')
     .helpOption('-h, --help', 'print help');
-  addOptionFlags(command);
+  addOptionFlags(command, defaults);
   return command;
 }

@@ -56,11 +56,20 @@ it('prints version and help on standard output', async () => {
     expect(text).toContain(range);
     expect(text).toContain(`(default: ${defaultText})`);
   }
+  expect(text, 'each value has a name').not.toContain('<value>');
   for (const flag of ['--no-checkpoint', '--batches', '--log-level', '--json', '--supervise']) {
     expect(text).toContain(flag);
   }
   expect(text).toContain('Exit codes:');
   expect(text).not.toContain('--supervised');
+});
+
+it('says that check looks at no directory unless it is given one', async () => {
+  const { out } = await call('check --help');
+  const text = out.replaceAll(/\s+/g, ' ');
+  expect(text).toContain('(default: none: only the module is looked at)');
+  expect(text).not.toContain('(default: ./.millrace');
+  expect((await call('explain --help')).out).toContain('(default: ./.millrace/<name of');
 });
 
 it('answers wrong commands with exit code 64 on standard error', async () => {

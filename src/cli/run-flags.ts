@@ -18,7 +18,8 @@ interface FlagText {
   readonly summary: string;
 }
 
-/** Words for each option that has a flag; an option without an entry still works, with its name. */
+/** Words for each option that has a flag; an option without an entry still works, with its name.
+ * A test asks for one each. */
 const FLAG_TEXTS: Partial<Record<keyof PipelineOptions, FlagText>> = {
   batchInterval: { value: '<duration>', summary: 'how often a batch is cut' },
   blockInterval: {
@@ -58,6 +59,10 @@ const FLAG_TEXTS: Partial<Record<keyof PipelineOptions, FlagText>> = {
     summary: 'batch times missed in downtime: one batch for all of them, or one each',
   },
   checkpointInterval: { value: '<duration>', summary: 'shortest time between two checkpoints' },
+  remember: {
+    value: '<duration>',
+    summary: 'how long batches that are done stay readable, for slice() and longer windows',
+  },
   maxTaskFailures: { value: '<n>', summary: 'tries of a task before its batch fails' },
   gracefulStopTimeout: { value: '<duration>', summary: 'how long a graceful stop may take' },
   receiverSegmentBytes: { value: '<bytes>', summary: 'length of one file of a receiver log' },
@@ -86,8 +91,12 @@ export interface RunFlags {
 /** Set when both were given: commander alone would let the last one win in silence. */
 const BOTH_CHECKPOINTS = 'bothCheckpoints';
 
-/** Adds the flags of options, for `run` and for commands that look at what a run would be. */
-export function addOptionFlags(command: Command): void {
+/** Adds the flags of options, for `run` and for commands that look at what a run would be.
+ * @param defaults where such a command takes something else than a run, by option. */
+export function addOptionFlags(
+  command: Command,
+  defaults: Partial<Record<keyof PipelineOptions, string>> = {},
+): void {
   const given = new Set<string>();
   for (const name of ['checkpoint', 'no-checkpoint']) {
     command.on(`option:${name}`, () => {
@@ -96,7 +105,8 @@ export function addOptionFlags(command: Command): void {
     });
   }
   for (const flag of describeFlags()) {
-    command.addOption(optionOf(flag));
+    const defaultText = defaults[flag.option];
+    command.addOption(optionOf(defaultText === undefined ? flag : { ...flag, defaultText }));
     if (flag.option === 'checkpointDir') {
       const summary = 'keep nothing on disk: records do not survive the process';
       command.addOption(new Option('--no-checkpoint', summary));
