@@ -19,6 +19,7 @@ import { MillraceError } from '../core/errors.ts';
 import type { EngineListener, EventBus } from '../core/events.ts';
 import type { ResolvedOptions } from '../core/options.ts';
 import type { SlicedBatch } from '../dstream/batch.ts';
+import { OptionCheck } from '../dstream/option-check.ts';
 import type { ReceiverExecutorStats } from '../workers/protocol.ts';
 import { ActiveContexts } from './active-contexts.ts';
 import type { PreparedRun } from './context-setup.ts';
@@ -148,8 +149,10 @@ export class StreamingContext {
    *   the next call.
    * @returns false when the run goes on after the timeout, else true.
    * @throws what ended the run, if that was a failure; CONTEXT_STATE in a function of
-   *   `foreachBatch`, which would wait for itself. */
-  async awaitTermination({ timeout }: { readonly timeout?: Duration } = {}): Promise<boolean> {
+   *   `foreachBatch`, which would wait for itself; OPTIONS_INVALID. */
+  async awaitTermination(options: { readonly timeout?: Duration } = {}): Promise<boolean> {
+    const { timeout } = options;
+    checkOptions('awaitTermination()', options, ['timeout']);
     if (this.#engine.isInOutput) {
       throw new MillraceError(
         'CONTEXT_STATE',
@@ -175,8 +178,11 @@ export class StreamingContext {
    * way. Calling it again waits for the first call.
    *
    * Resolves when everything is closed; in a function of `foreachBatch`, for whose batch the
-   * graceful stop waits, as soon as the stop has begun. */
-  async stop({ graceful = true }: { readonly graceful?: boolean } = {}): Promise<void> {
+   * graceful stop waits, as soon as the stop has begun.
+   * @throws {MillraceError} OPTIONS_INVALID: an unknown option; the run goes on. */
+  async stop(options: { readonly graceful?: boolean } = {}): Promise<void> {
+    const { graceful = true } = options;
+    checkOptions('stop()', options, ['graceful']);
     const isGraceful = graceful && this.#state === 'active';
     if (this.#state === 'initialized') this.#state = 'stopped';
     // Whoever stops a run knows that it ends; how it ended is awaitTermination's to tell.
@@ -276,6 +282,14 @@ export class StreamingContext {
     if (signal.aborted) stop();
     else signal.addEventListener('abort', stop, { once: true });
   }
+}
+
+/** An option under a wrong name would be one that is not given: a wait without an end, say.
+ * @throws {MillraceError} OPTIONS_INVALID. */
+function checkOptions(call: string, given: unknown, known: readonly string[]): void {
+  const check = new OptionCheck(call);
+  check.object(given, known);
+  check.finish();
 }
 
 function cannotStart(state: Exclude<StreamingContextState, 'initialized'>): MillraceError {

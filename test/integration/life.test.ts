@@ -49,6 +49,23 @@ describe('states', () => {
     expect(await failureOf(run.context.start())).toMatchObject(stopped);
   });
 
+  it('awaitTermination() and stop() refuse options that they do not know', async () => {
+    numbersPipeline(`keep('all', numbers);`);
+    const { context } = await site.start();
+    const wait = context.awaitTermination.bind(context) as (given: unknown) => Promise<boolean>;
+    const stop = context.stop.bind(context) as (given: unknown) => Promise<void>;
+    for (const [call, message] of [
+      [wait({ timeoutMs: 10 }), /^awaitTermination\(\): there is no option timeoutMs/],
+      [wait(10), /^awaitTermination\(\): options must be an object, not 10/],
+      [stop({ gracefully: false }), /^stop\(\): there is no option gracefully/],
+    ] as const) {
+      const refused = { code: 'OPTIONS_INVALID', message: expect.stringMatching(message) };
+      expect(await failureOf(call)).toMatchObject(refused);
+    }
+    expect(context.getState()).toBe('active');
+    await context.stop();
+  });
+
   it('stop() before start() closes everything, and start() is refused then', async () => {
     const run = await site.open();
     await run.context.stop();
