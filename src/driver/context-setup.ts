@@ -12,6 +12,7 @@ import { resolveOptions } from '../core/options.ts';
 import type { OptionSources, ResolvedOptions } from '../core/options.ts';
 import type { Graph } from '../dstream/graph.ts';
 import { loadPipeline } from '../dstream/load-pipeline.ts';
+import { OptionCheck } from '../dstream/option-check.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import type { Disk, OpenedDisk } from '../wal/disk.ts';
 import { DiskThread } from '../wal/disk-thread.ts';
@@ -62,7 +63,7 @@ export async function prepareRun(
     dropState = [],
     ...flags
   } = given;
-  checkDropState(dropState);
+  checkCall(module, { batches, printLine, onEvent, dropState });
   const startedMs = clock.monotonicMs();
   const file = module instanceof URL ? module : pathToFileURL(resolve(module));
   const bundle = await bundlePipeline(file);
@@ -123,12 +124,28 @@ async function giveBack(home: Home | undefined, disks: OpenedDisks): Promise<voi
   }
 }
 
-/** @throws {MillraceError} OPTIONS_INVALID. */
-function checkDropState(given: unknown): void {
-  const isSound = Array.isArray(given) && given.every((id) => typeof id === 'string');
-  if (isSound) return;
-  const text = 'dropState must be an array with the ids of operators';
-  throw new MillraceError('OPTIONS_INVALID', `wrong option: ${text}`);
+/** What options.ts does not check: it belongs to this run alone.
+ * @throws {MillraceError} OPTIONS_INVALID. */
+function checkCall(
+  module: unknown,
+  { batches, printLine, onEvent, dropState }: Readonly<Record<string, unknown>>,
+): void {
+  const check = new OptionCheck('getOrCreate()');
+  check.require(
+    module instanceof URL || (typeof module === 'string' && module !== ''),
+    'its second argument must be the file that exports the pipeline, as a URL or a path: ' +
+      'every thread imports it',
+  );
+  if (batches !== undefined) {
+    check.integer('batches', batches, { min: 1, max: Number.MAX_SAFE_INTEGER });
+  }
+  if (printLine !== undefined) check.function('printLine', printLine);
+  if (onEvent !== undefined) check.function('onEvent', onEvent);
+  check.require(
+    Array.isArray(dropState) && dropState.every((id) => typeof id === 'string'),
+    'dropState must be an array with the ids of operators',
+  );
+  check.finish();
 }
 
 interface OpenedDisks extends OpenedDisk {
