@@ -18,6 +18,13 @@ it('a recovery is worth a warning when something was dropped or torn', () => {
   expect(eventLevel({ ...RECOVERED, tornTails: ['driver-log'] })).toBe('warn');
 });
 
+it('a recovery without work says so in words', () => {
+  const nothing = { ...RECOVERED, blocks: 0, batches: 0, adopted: 0 };
+  expect(eventText(nothing)).toBe('the run before has left nothing to do');
+  expect(eventText({ ...nothing, dropped: 1 })).toContain('send again 1');
+  expect(eventText({ ...nothing, tornTails: ['driver-log'] })).toContain('torn: driver-log');
+});
+
 it('a log that goes on elsewhere asks for no restart', () => {
   const text = eventText({
     type: 'log-quarantined',

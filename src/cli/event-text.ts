@@ -164,6 +164,7 @@ function engineText(event: LifeEvent): string {
         `started in ${event.startMs} ms`
       );
     case 'engine-recovered': {
+      if (hasNothing(event)) return 'the run before has left nothing to do';
       const tails = event.tornTails.length === 0 ? '' : `; torn: ${event.tornTails.join(', ')}`;
       return (
         `recovered ${counted(event.blocks, 'block')} and ` +
@@ -177,6 +178,12 @@ function engineText(event: LifeEvent): string {
     default:
       return event satisfies never;
   }
+}
+
+/** As after a graceful stop. */
+function hasNothing(event: Extract<EngineEvent, { readonly type: 'engine-recovered' }>): boolean {
+  const { blocks, batches, adopted, dropped, tornTails } = event;
+  return blocks + batches + adopted + dropped + tornTails.length === 0;
 }
 
 type DiskEvent = Extract<
