@@ -107,7 +107,7 @@ describe('a checkpoint', () => {
 
   it('is refused when blocks wait for an input that is gone', () => {
     expect(refusal(checkpoint(withBlock()), otherGraph)).toContain(
-      'input lines is gone, and 1 blocks of it wait for a batch',
+      'input lines is gone, and 1 block of it waits for a batch',
     );
   });
 

@@ -227,7 +227,8 @@ function otherForm({ id, node: before }: FoundState, node: GraphNode): string | 
 }
 
 function amountOf({ keyCount }: FoundState): string {
-  return keyCount === undefined ? 'the state' : `the state of ${keyCount} keys`;
+  if (keyCount === undefined) return 'the state';
+  return `the state of ${keyCount} ${keyCount === 1 ? 'key' : 'keys'}`;
 }
 
 function problemOf({ id, outcome, reason }: StateChange): string[] {

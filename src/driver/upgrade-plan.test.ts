@@ -116,6 +116,12 @@ describe('keyed state', () => {
       'refused',
       /a is gone, and the state of 3 keys belongs to it\. To give the state up: --drop-state a/,
     ],
+    [
+      'of one key is told as such',
+      { ...of(counted('a'), nothing), keys: [['a', 1, 1]] },
+      'refused',
+      /the state of 1 key belongs to it/,
+    ],
     ['is dropped when that is told', of(counted('a'), nothing, ['a']), 'dropped', undefined],
     [
       'is kept when it fits, whatever is told',

@@ -149,7 +149,9 @@ function missingInputs(state: TrackerState, graph: readonly NodeDescription[]): 
   const problems = new Set<string>();
   for (const [streamId, queue] of state.queues) {
     if (queue.length > 0 && !ids.has(streamId)) {
-      problems.add(`input ${streamId} is gone, and ${queue.length} blocks of it wait for a batch`);
+      const waits =
+        queue.length === 1 ? '1 block of it waits' : `${queue.length} blocks of it wait`;
+      problems.add(`input ${streamId} is gone, and ${waits} for a batch`);
     }
   }
   for (const [time, { share, isDone }] of state.batches) {
