@@ -11,6 +11,7 @@ export type { ResolvedOptions } from './core/options.ts';
 export type { BackpressureOptions, PipelineOptions } from './core/options-types.ts';
 export type { DurabilityLevel, PositionValue } from './blocks/block-ref.ts';
 export type { Batch, BatchInfo, PartitionInfo, SlicedBatch } from './dstream/batch.ts';
+export type { DedupeOptions } from './dstream/dedupe-operator.ts';
 export { DStream, StatefulDStream } from './dstream/dstream.ts';
 export type {
   GeneratorOptions,

@@ -46,6 +46,7 @@ const FORMS: Readonly<
 > = {
   updateStateByKey: { form: 'value', bound: [] },
   mapWithState: { form: 'value', bound: [] },
+  dedupeBy: { form: 'key', bound: [] },
   reduceByKeyAndWindow: { form: 'window', bound: [] },
 };
 

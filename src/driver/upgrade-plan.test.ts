@@ -30,6 +30,10 @@ const counted =
     const own = id === undefined ? {} : { id };
     pairs.updateStateByKey<string, number, number>(add, { ...own, version, ...more }).print();
   };
+const once =
+  (within: number, key: (pair: [string, number]) => unknown = ([word]) => word): Build =>
+  (pairs) =>
+    pairs.dedupeBy(key, { within, id: 'a' }).print();
 const nothing: Build = (pairs) => pairs.print();
 
 function graph(build: Build) {
@@ -153,6 +157,27 @@ describe('keyed state', () => {
       of(counted('a'), (pairs) => pairs.mapWithState(() => 1, { id: 'a' }).print()),
       'kept',
       undefined,
+    ],
+    [
+      'that remembers keys goes on with another span and another key',
+      of(
+        once(1_000),
+        once(2_000, ([, n]) => n),
+      ),
+      'kept',
+      undefined,
+    ],
+    [
+      'that remembers keys is refused when its operator is gone',
+      of(once(1_000), nothing),
+      'refused',
+      /stateful operator a is gone, and the state of 3 keys belongs/,
+    ],
+    [
+      'that remembers keys is no state with values',
+      of(counted('a'), once(1_000)),
+      'refused',
+      /a was updateStateByKey and is dedupeBy, whose state is another thing/,
     ],
     [
       'is refused when somebody else may have its place',

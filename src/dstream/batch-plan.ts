@@ -20,7 +20,7 @@ import type { SharedBytes } from '../blocks/block-ref.ts';
 import { assert, present } from '../core/assert.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { StreamId } from '../core/ids.ts';
-import { readsShuffle, roleOf } from './graph.ts';
+import { hasOutput, readsShuffle, roleOf } from './graph.ts';
 import type { Graph, GraphNode } from './graph.ts';
 import type { StreamTimes } from './stream-times.ts';
 import type { Leaf, LeafPart } from './task-spec.ts';
@@ -272,8 +272,7 @@ function branchesOf(pipeline: TimedGraph, streamId: string, ageMs: number): read
         },
       ];
     case 'state':
-      // The stream of the other ones is their state.
-      return [stateBranch(node, node.kind === 'mapWithState' ? 'output' : 'all', ageMs)];
+      return [stateBranch(node, hasOutput(node.kind) ? 'output' : 'all', ageMs)];
     case 'view':
       return [stateBranch(pipeline.graph.node(onlyParent(node)), 'all', ageMs)];
     case 'output':

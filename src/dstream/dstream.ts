@@ -10,6 +10,8 @@
 import type { Duration } from '../core/duration.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { Batch, BatchInfo, PartitionInfo } from './batch.ts';
+import { addDedupe } from './dedupe-operator.ts';
+import type { DedupeOptions } from './dedupe-operator.ts';
 import type { GraphBuilder } from './graph-builder.ts';
 import type { KindOf, NodeOptions, OperatorKind, UserFunction } from './graph.ts';
 import { checkFunctions, checkOperator, checkShuffle, copier } from './operator-options.ts';
@@ -433,6 +435,13 @@ export class DStream<T> {
     const { id, ...checked }: CheckedState = checkState('mapWithState', spec.f, spec.options);
     const request = { kind: 'mapWithState', id, parents: [this.id], ...checked } as const;
     return new StatefulDStream(this.#builder, this.#builder.add(request));
+  }
+
+  /** Of the records with one key only the first that comes in `within`; those after it are dropped,
+   * and do not make the span longer. Remembers keys, not records, from batch to batch.
+   * @param key what makes two records the same: a message id, for example. */
+  dedupeBy<K>(key: (record: T) => SyncResult<K>, options: DedupeOptions): DStream<T> {
+    return this.#windowed(addDedupe(this.#builder, this.id, { key, options }));
   }
 
   /** Writes the first `n` records of each batch to standard output. @param n 1 … 10,000. */

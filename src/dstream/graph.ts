@@ -58,6 +58,7 @@ const OPERATOR_ROLES = {
   fullOuterJoin: 'shuffle',
   updateStateByKey: 'state',
   mapWithState: 'state',
+  dedupeBy: 'state',
   reduceByKeyAndWindow: 'state',
   stateSnapshots: 'view',
   print: 'output',
@@ -78,6 +79,12 @@ export function roleOf(kind: OperatorKind): OperatorRole {
 /** True for operators whose records come through a shuffle. */
 export function readsShuffle(kind: OperatorKind): kind is KindOf<'shuffle' | 'state'> {
   return roleOf(kind) === 'shuffle' || roleOf(kind) === 'state';
+}
+
+/** True for stateful operators whose stream is what they put out in each batch; that of the others
+ * is their whole state. */
+export function hasOutput(kind: OperatorKind): boolean {
+  return kind === 'mapWithState' || kind === 'dedupeBy';
 }
 
 /** True for stateful operators that move a window over their stream: they take away from the

@@ -14,7 +14,8 @@ export type SourcePositions = Readonly<Record<string, PositionValue>>;
 export interface StoreOptions {
   /** Names the last record of this call: per source partition, or one value for partition `''`. */
   readonly position?: PositionValue | SourcePositions;
-  /** Makes a repeated delivery count once. Ask `claim` first. */
+  /** Makes a repeated delivery count once: `key` is the source's id of the message, `digest` a hash
+   * of its content. Ask `claim` first. The newest `idempotencyKeysMax` keys are remembered. */
   readonly idempotency?: { readonly key: string; readonly digest: string };
 }
 
@@ -97,7 +98,8 @@ export abstract class Receiver<T> {
     return this.#host.storeAll(value as readonly T[], options);
   }
 
-  /** Asks whether records with this idempotency key came before. While another delivery of the key
+  /** Asks whether records with this idempotency key, such as a message id, came before: store them
+   * when it is new, acknowledge the source when it is known. While another delivery of the key
    * is in flight, the answer waits for its outcome. */
   protected claim(key: string, digest: string): Promise<ClaimOutcome> {
     return this.#host.claim(key, digest);

@@ -146,7 +146,7 @@ export function checkState(
   if (partitions !== undefined) {
     kept.partitions = check.integer('partitions', partitions, { min: 1, max: PARTITIONS_MAX });
   }
-  if (timeout !== undefined) kept.timeoutMs = checkTimeout(check, timeout);
+  if (timeout !== undefined) kept.timeoutMs = checkTimeout(check, 'timeout', timeout);
   if (version !== undefined) {
     kept.version = check.integer('version', version, { min: 1, max: VERSION_MAX });
   }
@@ -176,15 +176,16 @@ export function stateVersionOf({ options }: NodeDescription): number {
   return typeof version === 'number' ? version : 1;
 }
 
-function checkTimeout(check: OptionCheck, timeout: unknown): number {
+/** How long keys are kept, in ms. @param name of the option. */
+export function checkTimeout(check: OptionCheck, name: string, timeout: unknown): number {
   let timeoutMs: unknown;
   try {
     timeoutMs = parseDuration(timeout as Duration);
   } catch (error) {
-    check.require(false, `timeout: ${toError(error).message}`);
+    check.require(false, `${name}: ${toError(error).message}`);
     return 0;
   }
-  return check.integer('timeout (in ms)', timeoutMs, { min: 1, max: TIMEOUT_MS_MAX });
+  return check.integer(`${name} (in ms)`, timeoutMs, { min: 1, max: TIMEOUT_MS_MAX });
 }
 
 function checkPairs(check: OptionCheck, given: unknown): CheckedState['initialState'] {

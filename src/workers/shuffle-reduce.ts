@@ -46,6 +46,7 @@ export function reduceShuffle(
       return groupByKey(source, push);
     case 'updateStateByKey':
     case 'mapWithState':
+    case 'dedupeBy':
       return eachPair(source, 0, (key, value) => push([key, value]));
     case 'reduceByKeyAndWindow':
       return leaveAndEnter(source, push);

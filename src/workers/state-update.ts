@@ -10,17 +10,13 @@
 import { inspect } from 'node:util';
 import { isSliding } from '../dstream/graph.ts';
 import type { GraphNode } from '../dstream/graph.ts';
-import type { StateUpdateAction, TaskSpec, TaskValue } from '../dstream/task-spec.ts';
-import { DeltaWriter } from '../state/delta-writer.ts';
-import type { DeltaBytes } from '../state/delta-writer.ts';
-import { NO_ADDRESS } from '../state/state-entry.ts';
-import { StateReader } from '../state/state-reader.ts';
-import { StateValues } from '../state/state-value.ts';
-import { TouchedKeys } from '../state/touched-keys.ts';
+import type { StateUpdateAction, TaskSpec } from '../dstream/task-spec.ts';
 import { PieceWriter } from './shuffle-piece.ts';
 import { combinerOf } from './shuffle-map.ts';
 import { functionOf, pairOf, refuseNonBoolean } from './stage-chain.ts';
 import { OperatorFailure, refusePromise } from './stage-failure.ts';
+import { deduplicating } from './state-dedupe.ts';
+import { StateTask } from './state-task.ts';
 import { TouchedState } from './touched-state.ts';
 import type { Cell } from './touched-state.ts';
 import type { Push, StageEnd, TaskEnvironment } from './task-environment.ts';
@@ -33,76 +29,8 @@ export function openStateUpdate(
   const node = env.graph.node(action.operatorId);
   const task = new StateTask(node, { action, spec, env });
   if (isSliding(node.kind)) return sliding(task);
+  if (node.kind === 'dedupeBy') return deduplicating(task);
   return node.kind === 'updateStateByKey' ? updating(task) : mapping(task);
-}
-
-interface Work {
-  readonly action: StateUpdateAction;
-  readonly spec: TaskSpec;
-  readonly env: TaskEnvironment;
-}
-
-/** What both operators do with the store. */
-class StateTask {
-  readonly node: GraphNode;
-  readonly env: TaskEnvironment;
-  readonly due: Uint32Array;
-  readonly batchTimeMs: number;
-  readonly reader: StateReader;
-  readonly touched: TouchedKeys;
-  readonly #values: StateValues;
-  readonly #delta: DeltaWriter;
-
-  constructor(node: GraphNode, { action, spec, env }: Work) {
-    this.node = node;
-    this.env = env;
-    this.due = action.due;
-    this.batchTimeMs = spec.batchTimeMs;
-    this.reader = new StateReader(action.store);
-    this.touched = new TouchedKeys(this.reader, env.codec);
-    this.#values = new StateValues(env.codec);
-    this.#delta = new DeltaWriter(spec.batchTimeMs);
-  }
-
-  /** The state before this batch of a key that was touched. */
-  load(keyNumber: number): Cell {
-    return this.loadAt(this.touched.addressOf(keyNumber));
-  }
-
-  loadAt(address: number): Cell {
-    if (address === NO_ADDRESS) return { exists: false, value: undefined, isChanged: false };
-    const value = this.reader.readValue(address, this.#values);
-    return { exists: true, value, isChanged: false };
-  }
-
-  /** Writes down what has become of a key that was touched. @param isTimed an untouched value has
-   * to be written too, for the time of its touch. */
-  save(keyNumber: number, { exists, value, isChanged }: Cell, isTimed: boolean): void {
-    const place = this.touched.placeOf(keyNumber);
-    const { replaces: address } = place;
-    if (exists ? !isChanged && !isTimed : address === NO_ADDRESS) return;
-    if (!exists) return this.#delta.remove(place);
-    if (!isChanged) return this.#delta.put(place, bytesOf(this.reader.valueOf(address)));
-    this.#values.encode(value);
-    this.#delta.put(place, this.#values);
-  }
-
-  /** Writes down that a key is gone which nothing has touched. */
-  removeAt(hash: number, address: number): void {
-    const key = bytesOf(this.reader.keyOf(address));
-    this.#delta.remove({ ...key, hash, replaces: address });
-  }
-
-  finish(output: PieceWriter | undefined): TaskValue {
-    const { env } = this;
-    const delta = this.#delta.finish();
-    const piece = output?.finish();
-    return {
-      kind: 'state-update',
-      delta: delta === undefined ? null : env.writeShared(delta),
-      output: piece === undefined ? null : env.writeShared(piece),
-    };
-  }
 }
 
 /** A window that moves: each record has a key, what leaves for it and what enters. */
@@ -154,10 +82,6 @@ function nothingToLeave(key: unknown): Error {
       'and the window holds nothing for this key: its filter may drop a key only when all of ' +
       'its values have left',
   );
-}
-
-function bytesOf(bytes: Uint8Array): DeltaBytes {
-  return { bytes, lengthBytes: bytes.byteLength };
 }
 
 function updating(task: StateTask): StageEnd {
@@ -213,17 +137,12 @@ function mapping(task: StateTask): StageEnd {
       call(pair[0], pair[1]);
     },
     finish() {
-      const timeoutMs = task.node.options['timeoutMs'];
-      const isTimed = typeof timeoutMs === 'number';
+      const { isTimed } = task;
       for (const [keyNumber, cell] of cells.entries()) task.save(keyNumber, cell, isTimed);
-      if (isTimed) {
-        expire(task, task.batchTimeMs - timeoutMs, (hash, address) => {
-          if (task.touched.has(hash, address)) return; // its new records come before its timeout
-          state.beginTimeout(task.loadAt(address));
-          call(task.env.codec.unpack(task.reader.keyOf(address)), undefined);
-          task.removeAt(hash, address);
-        });
-      }
+      task.expire((address) => {
+        state.beginTimeout(task.loadAt(address));
+        call(task.env.codec.unpack(task.reader.keyOf(address)), undefined);
+      });
       return task.finish(output);
     },
   };
@@ -255,17 +174,4 @@ function calling(
     if (typeof result === 'object' && result !== null) refusePromise(id, result);
     if (result !== undefined) push(result);
   };
-}
-
-/** Visits the keys whose last touch was before `thresholdMs`, each once. */
-function expire(
-  { reader, due }: StateTask,
-  thresholdMs: number,
-  visit: (hash: number, address: number) => void,
-): void {
-  for (const hash of due) {
-    for (const address of reader.withHash(hash)) {
-      if (reader.touchedMs(address) < thresholdMs) visit(hash, address);
-    }
-  }
 }

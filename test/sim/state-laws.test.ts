@@ -16,6 +16,7 @@ import { INTERVAL_MS, StateRun, timeOf } from '../support/state-run.ts';
 import type { BuildState, StateRunOptions } from '../support/state-run.ts';
 
 const IDLE_BATCHES = 2;
+const SPAN_BATCHES = 3;
 const INITIAL: readonly (readonly [string, number])[] = [
   ['a', 100],
   ['quiet', 7],
@@ -45,16 +46,23 @@ const build: BuildState = (pairs, keep) => {
   const counts = pairs.mapWithState(count, { timeout, initialState: new Map(INITIAL) });
   keep('counts', counts);
   keep('snapshots', counts.stateSnapshots());
+  const within = SPAN_BATCHES * INTERVAL_MS;
+  keep(
+    'firsts',
+    pairs.dedupeBy(([key]) => key, { within }),
+  );
 };
 
 type Script = readonly (readonly (readonly [string, number])[])[];
-type Content = Readonly<Record<'sums' | 'counts' | 'snapshots', readonly string[]>>;
+type Output = 'sums' | 'counts' | 'snapshots' | 'firsts';
+type Content = Readonly<Record<Output, readonly string[]>>;
 
 /** What each output has to have in each batch, sorted. */
 function oracle(script: Script): Content[] {
   const sums = new Map(INITIAL);
   const counts = new Map(INITIAL);
   const touched = new Map(INITIAL.map(([key]) => [key, 0]));
+  const passed = new Map<string, number>();
   return script.map((given, now) => {
     // Two tasks read every second record each; those of the first come first.
     const batch = [0, 1].flatMap((slice) => given.filter((_, index) => index % 2 === slice));
@@ -75,7 +83,17 @@ function oracle(script: Script): Content[] {
       out.push(count(key, undefined, stateIn(counts, key, true)));
       counts.delete(key);
     }
-    return { sums: sorted([...sums]), counts: sorted(out), snapshots: sorted([...counts]) };
+    const firsts = batch.filter(([key]) => {
+      if (now - (passed.get(key) ?? -Infinity) <= SPAN_BATCHES) return false;
+      passed.set(key, now);
+      return true;
+    });
+    return {
+      sums: sorted([...sums]),
+      counts: sorted(out),
+      snapshots: sorted([...counts]),
+      firsts: sorted(firsts),
+    };
   });
 }
 
@@ -95,8 +113,13 @@ function sorted(records: readonly unknown[]): string[] {
 }
 
 function contentOf(run: StateRun, index: number): Content {
-  const of = (name: string): string[] => sorted(run.records(name, index));
-  return { sums: of('sums'), counts: of('counts'), snapshots: of('snapshots') };
+  const of = (name: Output): string[] => sorted(run.records(name, index));
+  return {
+    sums: of('sums'),
+    counts: of('counts'),
+    snapshots: of('snapshots'),
+    firsts: of('firsts'),
+  };
 }
 
 /** Threads die before a task, or after it when its answer is lost. */

@@ -108,7 +108,34 @@ const MAPPED: readonly SparkCase[] = [
   }),
 ];
 
-export const STATE_OPERATIONS: readonly SparkCase[] = [...UPDATED, ...MAPPED];
+/** Spark's DStreams have none. Of its dropDuplicatesWithinWatermark these are the sentences that can
+ * be said of batch times: what is within the span of the first is dropped, and does not prolong it.
+ */
+const DEDUPED: readonly SparkCase[] = [
+  one({
+    name: 'dedupeBy: the first of a key passes, repeats within the span of it do not',
+    input: [['a1', 'b1', 'a2'], ['a3', 'c1'], ['a4'], ['a5', 'b2'], ['a6'], []],
+    build: (s) => s.dedupeBy((text) => text.slice(0, 1), { within: '2s' }),
+    expected: [['a1', 'b1'], ['c1'], [], ['a5', 'b2'], [], []],
+  }),
+  one({
+    name: 'dedupeBy: a span that is over does not come back, however long nothing came',
+    input: [['a1'], [], [], [], [], ['a2'], ['a3']],
+    build: (s) => s.dedupeBy((text) => text.slice(0, 1), { within: '1s', partitions: 3 }),
+    expected: [['a1'], [], [], [], [], ['a2'], []],
+  }),
+  one({
+    name: 'dedupeBy: of what was deduplicated by another key',
+    input: [['a1', 'b2', 'a3'], ['b4', 'c2', 'd5'], ['e2']],
+    build: (s) =>
+      s
+        .dedupeBy((text) => text.slice(0, 1), { within: '5s' })
+        .dedupeBy((text) => text.slice(1), { within: '1s' }),
+    expected: [['a1', 'b2'], ['d5'], ['e2']],
+  }),
+];
+
+export const STATE_OPERATIONS: readonly SparkCase[] = [...UPDATED, ...MAPPED, ...DEDUPED];
 
 /** `'a1 b2'`: the pairs of one batch. */
 function pairs(...batches: readonly string[]): [string, number][][] {

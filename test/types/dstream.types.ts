@@ -308,6 +308,28 @@ export function state(ssc: PipelineContext): void {
   pairs.mapWithState((key, _value, _count: State<number>) => key, { initialState: [['a', 'b']] });
 }
 
+export function dedupe(words: DStream<string>, pairs: DStream<[string, number]>): void {
+  expectStream<string>()(
+    words.dedupeBy((word) => word.length, { within: '10m', id: 'once', partitions: 4 }),
+    true,
+  );
+  // What comes out is what went in: pairs are pairs.
+  expectStream<[string, number]>()(
+    pairs.dedupeBy(([word]) => word, { within: seconds(5) }).reduceByKey((a, b) => a + b),
+    true,
+  );
+  // @ts-expect-error for how long
+  words.dedupeBy((word) => word);
+  // @ts-expect-error for how long
+  words.dedupeBy((word) => word, { id: 'once' });
+  // @ts-expect-error asynchronous
+  words.dedupeBy(async (word) => word, { within: 1 });
+  // @ts-expect-error the key of a word
+  words.dedupeBy((word: number) => word, { within: 1 });
+  // @ts-expect-error its state has no values to look at
+  words.dedupeBy((word) => word, { within: 1 }).stateSnapshots();
+}
+
 declare const numberSink: Sink<number>;
 declare const anySink: Sink<unknown>;
 

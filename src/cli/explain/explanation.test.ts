@@ -129,6 +129,17 @@ describe('from end to end', () => {
   });
 });
 
+it('shows a stream without repeats as state, which a crash does not lose', async () => {
+  const { edges } = await explain((ssc) => {
+    const lines = ssc.queueStream([['a']], { id: 'q' });
+    lines.dedupeBy((line) => line, { within: '10m', id: 'once' }).print();
+  });
+  expect(edges.slice(1, 3)).toMatchObject([
+    { from: 'q', to: 'once.pairs' },
+    { from: 'once.pairs', to: 'once', reason: expect.stringMatching(/state changes once/) },
+  ]);
+});
+
 it('has every edge, in text and as a flowchart', async () => {
   const found = await explain((ssc) => {
     const words = ssc.queueStream<string, number>([[['a', 1]]], { id: 'q' });

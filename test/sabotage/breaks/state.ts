@@ -54,8 +54,8 @@ export const STATE_BREAKS: readonly Break[] = [
   {
     name: 'a key is timed out that has a record in this batch',
     violates: 'keyed state: timeouts fire in their batch',
-    file: 'src/workers/state-update.ts',
-    find: '          if (task.touched.has(hash, address)) return; // its new records come before its timeout\n',
+    file: 'src/workers/state-task.ts',
+    find: '        if (this.touched.has(hash, address)) continue; // its new records come before its end\n',
     replace: '',
     caughtBy: sim(LAWS, 'whatever threads die'),
   },
@@ -70,7 +70,7 @@ export const STATE_BREAKS: readonly Break[] = [
   {
     name: 'a record that only looks at the state does not count as a touch',
     violates: 'keyed state: timeouts fire in their batch',
-    file: 'src/workers/state-update.ts',
+    file: 'src/workers/state-task.ts',
     find: '    if (exists ? !isChanged && !isTimed : address === NO_ADDRESS) return;\n',
     replace: '    if (exists ? !isChanged : address === NO_ADDRESS) return;\n',
     caughtBy: sim(LAWS, 'whatever threads die'),
