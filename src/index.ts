@@ -13,6 +13,7 @@ export type { DurabilityLevel, PositionValue } from './blocks/block-ref.ts';
 export type { Batch, BatchInfo, PartitionInfo, SlicedBatch } from './dstream/batch.ts';
 export type { DedupeOptions } from './dstream/dedupe-operator.ts';
 export { DStream, StatefulDStream } from './dstream/dstream.ts';
+export type { StatelessDStream } from './dstream/dstream.ts';
 export type {
   GeneratorOptions,
   HttpTextOptions,
@@ -33,6 +34,7 @@ export type {
   StateFunction,
 } from './dstream/state-spec.ts';
 export type { InverseWindowOptions } from './dstream/window-operators.ts';
+export type { StreamScope } from './dstream/stream-scope.ts';
 export { sqliteSink } from './sinks/sqlite-sink.ts';
 export type { SqliteSinkOptions } from './sinks/sqlite-sink.ts';
 export type { SqliteRow, SqliteValue } from './sinks/sqlite-values.ts';

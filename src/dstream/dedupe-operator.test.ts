@@ -1,6 +1,7 @@
 /** @module */
 import { describe, expect, it } from 'vitest';
 import { graphOf } from '../../test/support/inline-driver.ts';
+import type { DStream } from './dstream.ts';
 import type { DedupeOptions } from './dedupe-operator.ts';
 import { describeGraph } from './graph.ts';
 import type { Graph } from './graph.ts';
@@ -65,7 +66,9 @@ describe('dedupeBy', () => {
     const all = (): Graph =>
       graphOf((ssc) => {
         const lines = ssc.queueStream([['a']]);
-        lines.transform((each) => each.dedupeBy((line) => line, { within: 1 })).print();
+        lines
+          .transform((each: DStream<string>) => each.dedupeBy((line) => line, { within: 1 }))
+          .print();
       });
     expect(all).toThrow(/dedupeBy was called inside the function given to transform/);
   });

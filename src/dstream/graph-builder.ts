@@ -17,7 +17,7 @@ export interface NodeRequest {
   /** Instead: an id that `reserveId` gave, or one made from it. */
   readonly reservedId?: string;
   readonly options?: NodeOptions;
-  readonly fn?: UserFunction;
+  readonly fn?: UserFunction | undefined;
   readonly fns?: GraphNode['fns'];
   readonly batches?: GraphNode['batches'];
   readonly sink?: GraphNode['sink'];

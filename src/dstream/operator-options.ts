@@ -1,5 +1,6 @@
 /** The trailing options of operators, and the type that keeps promises out of results.
  * @module */
+import type { UserFunction } from './graph.ts';
 import { OptionCheck } from './option-check.ts';
 
 export interface OperatorOptions {
@@ -62,9 +63,24 @@ export function checkShuffle(
   return { id: id as string | undefined, options };
 }
 
+/** The functions of `aggregateByKey` as those of `combineByKey`.
+ * @throws {MillraceError} OPTIONS_INVALID. */
+export function aggregation<V, C>(
+  kind: string,
+  zero: C,
+  fns: {
+    readonly mergeValue: (combined: C, value: V) => C;
+    readonly mergeCombiners: (a: C, b: C) => C;
+  },
+): Readonly<Record<'create' | 'mergeValue' | 'mergeCombiners', UserFunction>> {
+  checkFunctions(kind, fns);
+  const copy = copier(kind, zero);
+  return { ...fns, create: (value: V): C => fns.mergeValue(copy(), value) };
+}
+
 /** A function that makes a fresh copy of a user's value each time.
  * @throws {MillraceError} OPTIONS_INVALID when it cannot be copied. */
-export function copier<T>(kind: string, value: T): () => T {
+function copier<T>(kind: string, value: T): () => T {
   const check = new OptionCheck(kind);
   check.require(isData(value), 'zero must be plain data: it is copied for each key');
   check.finish();

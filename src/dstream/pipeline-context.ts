@@ -5,6 +5,7 @@
  * @module */
 import { MillraceError } from '../core/errors.ts';
 import { DStream } from './dstream.ts';
+import type { StatelessDStream } from './dstream.ts';
 import type { GraphBuilder } from './graph-builder.ts';
 import type { GraphNode, KindOf, UserFunction } from './graph.ts';
 import {
@@ -25,6 +26,12 @@ import type {
 import { checkOperator } from './operator-options.ts';
 import type { OperatorOptions } from './operator-options.ts';
 import type { Receiver } from './receiver.ts';
+import type { StreamScope, TransformFunction } from './stream-scope.ts';
+
+/** Each of the streams with stateless operators only. */
+type Stateless<S extends readonly unknown[]> = {
+  readonly [I in keyof S]: S[I] extends DStream<infer T> ? StatelessDStream<T> : never;
+};
 
 export class PipelineContext {
   readonly #builder: GraphBuilder;
@@ -74,7 +81,10 @@ export class PipelineContext {
   }
 
   /** The records of all streams, the partitions of the first one first. */
-  union<T>(streams: readonly DStream<T>[], options?: OperatorOptions): DStream<T> {
+  union<T, In extends StreamScope = 'pipeline'>(
+    streams: readonly DStream<T, In>[],
+    options?: OperatorOptions,
+  ): DStream<T, In> {
     const [first, ...others] = streams;
     if (first === undefined) {
       throw new MillraceError('PIPELINE_INVALID', 'union: give at least one stream');
@@ -87,13 +97,13 @@ export class PipelineContext {
    * runs once, now, while the graph is built. */
   transform<const S extends readonly DStream<unknown>[], U>(
     streams: S,
-    f: (streams: S) => DStream<U>,
+    f: TransformFunction<[Stateless<S>], StatelessDStream<U>>,
   ): DStream<U> {
     const [first, ...others] = streams;
     if (first === undefined) {
       throw new MillraceError('PIPELINE_INVALID', 'transform: give at least one stream');
     }
-    return first.transformAll(others, f, () => f(streams));
+    return first.transformAll(others, f, () => f(streams as Stateless<S>));
   }
 
   #input<T>(

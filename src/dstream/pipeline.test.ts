@@ -362,7 +362,7 @@ describe('transform', () => {
     [
       'an output inside',
       (ssc) =>
-        void ssc.generatorStream().transform((s) => {
+        void ssc.generatorStream().transform((s: DStream<string>) => {
           s.print();
           return s;
         }),
@@ -371,7 +371,7 @@ describe('transform', () => {
     ],
     [
       'a window inside',
-      (ssc) => void ssc.generatorStream().transform((s) => s.countByWindow('2s')),
+      (ssc) => void ssc.generatorStream().transform((s: DStream<string>) => s.countByWindow('2s')),
       'window was called inside the function given to transform of generatorStream-0',
     ],
     [

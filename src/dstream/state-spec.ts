@@ -103,7 +103,7 @@ export function stateSpec<K, V, S, M>(f: StateFunction<K, V, S, M>): StateSpec<K
 /** What `mapWithState` was given, as one specification: of an option that both name, the call's
  * own counts.
  * @throws {MillraceError} OPTIONS_INVALID. */
-export function specOf<K, V, S, M>(
+function specOf<K, V, S, M>(
   given: StateSpec<K, V, S, M> | StateFunction<K, V, S, M>,
   options: MapWithStateOptions<K, S> | undefined,
 ): StateSpec<K, V, S, M> {
@@ -160,6 +160,15 @@ export function checkState(
     ...(migrate === undefined ? {} : { fns: { migrate: migrate as UserFunction } }),
     initialState: pairs,
   };
+}
+
+/** Of both ways to call `mapWithState`. @throws {MillraceError} OPTIONS_INVALID. */
+export function checkMapping<K, V, S, M>(
+  given: StateSpec<K, V, S, M> | StateFunction<K, V, S, M>,
+  options: MapWithStateOptions<K, S> | undefined,
+): CheckedState {
+  const spec = specOf(given, options);
+  return checkState('mapWithState', spec.f, spec.options);
 }
 
 function checkMigration(check: OptionCheck, migrate: unknown, version: unknown): void {

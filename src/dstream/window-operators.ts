@@ -77,10 +77,7 @@ export type WindowArguments<V, O> =
     ];
 
 /** Tells both forms of a call apart. */
-export function windowCall<V, O>(
-  parent: string,
-  given: WindowArguments<V, O>,
-): Call<O> & { readonly inverse: ((all: V, left: V) => V) | undefined } {
+export function windowCall<V, O>(parent: string, given: WindowArguments<V, O>): InvertibleCall<O> {
   const [first, ...others] = given;
   const inverse = typeof first === 'function' ? first : undefined;
   const [length, slide, options] = (inverse === undefined ? given : others) as [
@@ -89,6 +86,11 @@ export function windowCall<V, O>(
     O?,
   ];
   return { parent, span: { length, slide }, options, inverse };
+}
+
+/** With what takes away again what leaves the window, if anything does. */
+interface InvertibleCall<O> extends Call<O> {
+  readonly inverse: Combine | undefined;
 }
 
 /** What a window operator is called with. */
@@ -101,8 +103,10 @@ interface Call<O> {
 export function addReduceByWindow(
   builder: GraphBuilder,
   fn: Combine,
-  { parent, span, options }: Call<OperatorOptions>,
+  { inverse, ...call }: InvertibleCall<OperatorOptions>,
 ): string {
+  if (inverse !== undefined) return addInverseReduceByWindow(builder, { fn, inverse }, call);
+  const { parent, span, options } = call;
   const name = 'reduceByWindow';
   const { id } = checkOperator(name, options, [fn]);
   const step: Step = { kind: 'reduce', fn };
@@ -132,8 +136,10 @@ export function addCountByValueAndWindow(
 export function addReduceByKeyAndWindow(
   builder: GraphBuilder,
   fn: Combine,
-  { parent, span, options }: Call<ShuffleOptions>,
+  { inverse, ...call }: InvertibleCall<InverseWindowOptions<never, never>>,
 ): string {
+  if (inverse !== undefined) return addInverseReduceByKeyAndWindow(builder, { fn, inverse }, call);
+  const { parent, span, options } = call;
   const name = 'reduceByKeyAndWindow';
   checkFunctions(name, { 'the function': fn });
   const step: Step = { kind: 'reduceByKey', fn };
@@ -147,7 +153,7 @@ interface Inverse {
   readonly inverse: Combine;
 }
 
-export function addInverseReduceByWindow(
+function addInverseReduceByWindow(
   builder: GraphBuilder,
   { fn, inverse }: Inverse,
   { parent, span, options }: Call<OperatorOptions>,
@@ -172,7 +178,7 @@ export function addInverseReduceByWindow(
   return builder.add({ kind: 'map', ...of('', window), fn: valueOf });
 }
 
-export function addInverseReduceByKeyAndWindow(
+function addInverseReduceByKeyAndWindow(
   builder: GraphBuilder,
   { fn, inverse }: Inverse,
   { parent, span, options }: Call<InverseWindowOptions<never, never>>,

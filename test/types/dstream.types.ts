@@ -2,7 +2,15 @@
  * run.
  * @module */
 import { Receiver, definePipeline, milliseconds, seconds, sqliteSink, stateSpec } from 'millrace';
-import type { Batch, BatchTimeMs, DStream, PipelineContext, Sink, State } from 'millrace';
+import type {
+  Batch,
+  BatchTimeMs,
+  DStream,
+  PipelineContext,
+  Sink,
+  State,
+  StatelessDStream,
+} from 'millrace';
 
 /** Compiles when `Actual` is exactly `Expected`. */
 type Exactly<Actual, Expected> =
@@ -146,8 +154,6 @@ export function results(words: DStream<string>, numbers: DStream<number>): void 
     left.transformWith(right, (l, r) => l.join(r)),
     true,
   );
-  // @ts-expect-error not a stream
-  words.transform((all) => all.print());
   const plus = (a: number, b: number): number => a + b;
   // @ts-expect-error strings are no pairs
   words.combineByKey(() => 1, plus, plus);
@@ -306,6 +312,57 @@ export function state(ssc: PipelineContext): void {
   ssc.queueStream([[[1, 1]]]).mapWithState(spec);
   // @ts-expect-error the initial state of another type
   pairs.mapWithState((key, _value, _count: State<number>) => key, { initialState: [['a', 'b']] });
+}
+
+/** In the function of `transform` there are stateless operators only, however far the chain goes. */
+export function transforms(ssc: PipelineContext, words: DStream<string>): void {
+  const pairs = words.mapToPair((w) => [w, 1]);
+  expectStream<[string, [number, number | undefined]]>()(
+    words.transform((all) => {
+      const ones = all.filter((w) => w !== '').mapToPair((w) => [w, 1]);
+      return ones.reduceByKey((a, b) => a + b).leftOuterJoin(pairs);
+    }),
+    true,
+  );
+  // What comes out is a stream of the pipeline again.
+  words
+    .transform((all) => all.union(words).persist())
+    .window('2s')
+    .print();
+  words.transform((all) => all.transform((each) => each.repartition(2))).print();
+  ssc.transform([words, pairs], ([all, ones]) => all.keyBy((w) => w).join(ones)).print();
+
+  words.transform((all) => ssc.union([all, words, all])).print();
+  // @ts-expect-error no window inside, of a union neither
+  words.transform((all) => ssc.union([words, all]).window('2s'));
+  // @ts-expect-error no output inside
+  words.transform((all) => all.print());
+  // @ts-expect-error no window inside
+  words.transform((all) => all.window('2s'));
+  // @ts-expect-error no window inside, of what an operator made of it neither
+  words.transform((all) => all.map((w) => w.length).reduceByWindow((a, b) => a + b, '2s'));
+  // @ts-expect-error no state inside
+  pairs.transform((all) => all.updateStateByKey((ones) => ones.length));
+  // @ts-expect-error no state inside
+  words.transform((all) => all.dedupeBy((w) => w, { within: 1 }));
+  // @ts-expect-error no state inside
+  pairs.transform((all) => all.groupByKey().mapWithState((word) => word));
+  // @ts-expect-error no window inside
+  pairs.transform((all) => all.reduceByKeyAndWindow((a, b) => a + b, '2s'));
+  // @ts-expect-error strings are no pairs, inside as outside
+  words.transform((all) => all.groupByKey());
+  // @ts-expect-error no window inside, of the other stream neither
+  words.transformWith(pairs, (all, ones) => ones.window('2s'));
+  // @ts-expect-error no window inside, of any of the streams
+  ssc.transform([words, pairs], ([all, ones]) => ones.groupByKeyAndWindow('2s').keyBy(() => all));
+  // @ts-expect-error not a stream
+  words.transform((all) => [all]);
+  const count = (all: DStream<string>): DStream<number> => all.count();
+  // A function for whole streams may be used here, too; what it does is refused when it is built.
+  expectStream<number>()(words.transform(count), true);
+  const tidy = (all: StatelessDStream<string>): StatelessDStream<string> =>
+    all.map((w) => w.trim());
+  expectStream<string>()(words.transform(tidy), true);
 }
 
 export function dedupe(words: DStream<string>, pairs: DStream<[string, number]>): void {
