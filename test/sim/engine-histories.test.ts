@@ -32,6 +32,8 @@ const HAS_TO_HAPPEN = [
   'rate-changed',
   'state is migrated',
   'state is dropped',
+  'a window with an inverse is checked',
+  'a stream without repeats is checked',
 ];
 /** So many histories have all of them. */
 const HISTORIES_FOR_ALL = 500;

@@ -19,6 +19,7 @@ import { EventOrder } from './event-order.ts';
 import { drawPlan, isDropped, pipelineOf, TALLY_ID, wordOf } from './engine-plan.ts';
 import type { HistoryPlan, RunPlan } from './engine-plan.ts';
 import { Source, World } from './engine-sources.ts';
+import { checkSpans } from './engine-spans.ts';
 
 /** A run that has not ended after so many steps hangs. */
 const STEPS_MAX = 30_000;
@@ -132,6 +133,11 @@ export class EngineHistory {
 
   get #hasWindows(): boolean {
     return this.plan.shape === 'state' && this.plan.windowBatches > 1;
+  }
+
+  /** Windows remember the blocks of the last batches. */
+  get #isRemembering(): boolean {
+    return this.#hasWindows || this.plan.spans.sums !== undefined;
   }
 
   #newEngine(run: RunPlan): SimEngine {
@@ -248,9 +254,8 @@ export class EngineHistory {
     if (failure === undefined) {
       this.#promiseTaken();
       const { usedExtents } = engine;
-      // A thread that dies while the engine stops takes its memory with it to the end. Windows
-      // remember the blocks of the last batches.
-      if (usedExtents > 0 && this.#untoldDeaths === 0 && !this.#hasWindows)
+      // A thread that dies while the engine stops takes its memory with it to the end.
+      if (usedExtents > 0 && this.#untoldDeaths === 0 && !this.#isRemembering)
         throw new Error(`${usedExtents} extents are in use after the end`);
       return;
     }
@@ -380,6 +385,11 @@ export class EngineHistory {
     if (this.plan.shape === 'copy') this.#checkCopy('first');
     else if (this.plan.shape === 'count') this.#checkCounts();
     else this.#checkNumbers();
+    const batchMs = this.plan.last.options.batchIntervalMs;
+    const { spans } = this.plan;
+    checkSpans(this.database, spans, { wordOf, batchMs, copyId: 'second' });
+    if (spans.sums !== undefined) this.#count('a window with an inverse is checked');
+    if (spans.withinBatches !== undefined) this.#count('a stream without repeats is checked');
   }
 
   /** Each output has its batches in their order, however many ran at the same time. */

@@ -11,6 +11,8 @@ import type { CrashModel } from '../../src/testing/crash-survival.ts';
 import type { CallKind, FaultEffect } from '../../src/testing/fault-plan.ts';
 import { SIM_HOME } from '../../src/testing/sim-engine.ts';
 import type { Source, SourceKind } from './engine-sources.ts';
+import { addSpans, drawSpans, hasSpans, NO_SPANS } from './engine-spans.ts';
+import type { SpansPlan } from './engine-spans.ts';
 
 /** What ends a run, if nothing else does before. */
 export type Ending =
@@ -71,7 +73,10 @@ export interface HistoryPlan {
   readonly shape: 'copy' | 'count' | 'state';
   /** With shape `state`: batches of the windows, which do not overlap, before it; 1: none. */
   readonly windowBatches: number;
+  /** A second output has all records as they are. */
   readonly isTwice: boolean;
+  /** With shape `state`: what else has state, over several batches. */
+  readonly spans: SpansPlan;
   readonly troubleShare: number;
   readonly runs: readonly RunPlan[];
   /** The one that comes to its end. */
@@ -158,11 +163,19 @@ export function drawPlan(random: Random, apart: Random): HistoryPlan {
     shape: isCopy ? 'copy' : later.of(['count', 'state']),
     windowBatches: later.of([1, 1, 2, 3]),
     isTwice: draw.chance(0.2),
+    spans: NO_SPANS,
     troubleShare: draw.of([0, 0.2, 0.3]),
     runs: runs.map((run) => (isCopy ? run : withStateStep(later, run))),
     last: { ...drawRun(draw, common), ...last },
   };
-  return withUpgrades(later, withFlow(later, plan));
+  return withSpans(later, withUpgrades(later, withFlow(later, plan)));
+}
+
+/** What they make of each batch is checked against a copy of all records. */
+function withSpans(draw: Draw, plan: HistoryPlan): HistoryPlan {
+  if (plan.shape !== 'state') return plan;
+  const spans = drawSpans(draw.random);
+  return { ...plan, spans, isTwice: plan.isTwice || hasSpans(spans) };
 }
 
 /** How much may flow in each run, and what becomes of batch times that were missed. */
@@ -299,7 +312,7 @@ function drawOptions(
 
 /** The pipeline of one run. */
 export function pipelineOf(
-  { shape, isTwice, windowBatches }: HistoryPlan,
+  { shape, isTwice, windowBatches, spans }: HistoryPlan,
   { receivers, extras, options, upgrade }: RunPlan,
   sources: readonly Source[],
 ): PipelineDefinition {
@@ -312,6 +325,7 @@ export function pipelineOf(
     for (const id of extras) records = records.map((record) => record, { id });
     records = records.filter((record) => !isDropped(record), { id: 'kept' });
     if (isTwice) records.saveAsTextFiles('/out/second', undefined, { id: 'second' });
+    addSpans(records, spans, { wordOf, batchMs: options.batchIntervalMs });
     if (shape === 'copy') return records.saveAsTextFiles('/out/first', undefined, { id: 'first' });
     let pairs = records.map((record): [string, number] => [wordOf(record), 1], { id: 'pairs' });
     if (shape === 'count') {

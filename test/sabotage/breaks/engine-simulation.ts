@@ -148,6 +148,24 @@ export const ENGINE_SIMULATION_BREAKS: readonly Break[] = [
     find: '      carryOver: await readRecords(input.disk, driverLog.verdict.suspects),\n      segmentBytes: input.driver',
     replace: '      carryOver: [],\n      segmentBytes: input.driver',
   }),
+  broken({
+    name: 'batches of an earlier life leave no inverse window',
+    violates: 'a window holds the batches of its time',
+    file: 'src/driver/batch-execution.ts',
+    find: '      if (batch === undefined) continue;\n      if (!batch.finished.has(operatorId)) {\n',
+    replace:
+      '      if (batch === undefined) continue;\n' +
+      '      const isEarlier = timeMs < this.share.batchTimeMs;\n' +
+      '      if (isEarlier && !batch.finished.has(operatorId)) continue;\n' +
+      '      if (!batch.finished.has(operatorId)) {\n',
+  }),
+  broken({
+    name: 'batches that have left an inverse window are gone when it takes them away',
+    violates: 'R8',
+    file: 'src/dstream/stream-times.ts',
+    find: 'const ownReachMs = reachMs + slideMs;',
+    replace: 'const ownReachMs = reachMs - slideMs;',
+  }),
   {
     name: 'a removed log that comes back counts as one that has lost its records',
     violates: 'recovery',
