@@ -24,6 +24,18 @@ export const LIFE_CYCLE_BREAKS: readonly Break[] = [
     },
   },
   {
+    name: 'a stop that a listener asks for begins beside the one that it heard of',
+    violates: 'a run is stopped once',
+    file: 'src/driver/engine.ts',
+    find: '    this.#ending = ending;\n    begin(this.#stop(isGraceful, reason));\n',
+    replace: '    begin(this.#stop(isGraceful, reason));\n    this.#ending = ending;\n',
+    caughtBy: {
+      project: 'integration',
+      file: 'test/integration/life.test.ts',
+      test: 'hears of the stop',
+    },
+  },
+  {
     name: 'what a function of foreachBatch leaves behind counts as the function',
     violates: 'stop() resolves when all is closed, for whoever the end does not wait for',
     file: 'src/driver/output-calls.ts',
