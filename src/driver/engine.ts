@@ -83,7 +83,7 @@ export class Engine {
     };
   }
 
-  /** True in a function of `foreachBatch`, which must not wait for the end of the run. */
+  /** True in a function of `foreachBatch` or a sink, which must not wait for the end of the run. */
   get isInOutput(): boolean {
     return this.#parts.scheduler.isInOutput;
   }

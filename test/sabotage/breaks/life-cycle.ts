@@ -36,6 +36,22 @@ export const LIFE_CYCLE_BREAKS: readonly Break[] = [
     },
   },
   {
+    name: 'a sink on the driver counts as anybody outside',
+    violates: 'what the end waits for does not wait for the end',
+    file: 'src/driver/output-runner.ts',
+    find: 'const running = this.calls.run(fn);',
+    replace: 'const running = this.calls.outside(async () => await fn());',
+    caughtBy: unit('src/driver/output-runner.test.ts', 'is inside an output'),
+  },
+  {
+    name: 'a sink that a stop is ahead of is asked to commit',
+    violates: 'a stop at once waits for no sink',
+    file: 'src/driver/output-runner.ts',
+    find: '    if (this.#isGivenUp) throw runHasEnded();\n    const running',
+    replace: '    const running',
+    caughtBy: unit('src/driver/output-runner.test.ts', 'a stop is ahead of'),
+  },
+  {
     name: 'what a function of foreachBatch leaves behind counts as the function',
     violates: 'stop() resolves when all is closed, for whoever the end does not wait for',
     file: 'src/driver/output-calls.ts',
