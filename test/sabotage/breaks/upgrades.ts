@@ -22,8 +22,8 @@ export const UPGRADE_BREAKS: readonly Break[] = [
     name: 'upgrades: state that fits is dropped because it was named once',
     violates: 'upgrades: a second start with the same flags drops nothing',
     file: 'src/driver/state-upgrade.ts',
-    find: '  if (reason !== undefined) {\n    const isDropped',
-    replace: '  if (reason !== undefined || dropState.includes(id)) {\n    const isDropped',
+    find: '  if (reason !== undefined) {\n    // An operator',
+    replace: '  if (reason !== undefined || dropState.includes(id)) {\n    // An operator',
     caughtBy: unit(PLAN, 'is kept when it fits'),
   },
   {
