@@ -17,6 +17,7 @@ import type { OperatorPlaces } from '../dstream/operator-places.ts';
 import { stateVersionOf } from '../dstream/state-spec.ts';
 import type { CheckpointContent } from './checkpoint-content.ts';
 import type { StatePointer } from './state-snapshots.ts';
+import { giveId } from './upgrade-advice.ts';
 
 export interface StateChange {
   readonly id: string;
@@ -48,11 +49,6 @@ const FORMS: Readonly<
   mapWithState: { form: 'value', bound: [] },
   reduceByKeyAndWindow: { form: 'window', bound: [] },
 };
-
-/** The id that an operator had from its place may be given to it by hand. */
-export function giveId(id: string): string {
-  return `write { id: '${id}' } where the operator stands now`;
-}
 
 /** State that is there, from the snapshot, or from batches that no snapshot has yet. */
 interface FoundState {

@@ -410,6 +410,27 @@ describe('operators, inputs and options', () => {
     expect(plan({ before, now, state }).problems).toEqual([]);
   });
 
+  it.each([
+    ['another', { id: 'rows' }],
+    ['none', {}],
+  ])('with a sink may get an id instead of %s when all batches are done', (_name, own) => {
+    const state = emptyTrackerState(10);
+    applyEvent(state, { type: 'batch-allocated', share: shareOf(1_000, []) });
+    const before: Build = (pairs) => pairs.to(sinkTo('a'), own);
+    const now =
+      (table: string): Build =>
+      (pairs) =>
+        pairs.to(sinkTo(table), { id: 'new' });
+    expect(plan({ before, now: now('a'), state }).problems).toEqual([
+      expect.stringMatching(
+        /output (rows|to-0) is gone, batch 1000 may have finished it, and new, which is new/,
+      ),
+    ]);
+    expect(plan({ before, now: now('b'), state }).problems).toEqual([]);
+    for (const batch of state.batches.values()) batch.isDone = true;
+    expect(plan({ before, now: now('a'), state }).problems).toEqual([]);
+  });
+
   it('without a sink may move as long as no batch has finished them', () => {
     const state = emptyTrackerState(10);
     applyEvent(state, { type: 'batch-allocated', share: shareOf(1_000, []) });

@@ -9,14 +9,16 @@
  * Page: docs/upgrades.md. @module */
 import { CONFIG_RULES } from '../core/options.ts';
 import type { ConfigRule, ResolvedOptions } from '../core/options.ts';
-import { canonicalJson, firstDifference, roleOf, writesToSink } from '../dstream/graph.ts';
+import { canonicalJson, firstDifference, roleOf } from '../dstream/graph.ts';
 import type { GraphNode, NodeDescription, OperatorKind } from '../dstream/graph.ts';
 import { OperatorPlaces } from '../dstream/operator-places.ts';
 import { reachMsOf } from '../dstream/stream-times.ts';
 import type { CheckpointContent } from './checkpoint-content.ts';
-import { giveId, planStates } from './state-upgrade.ts';
+import { outputProblems } from './output-upgrade.ts';
+import { planStates } from './state-upgrade.ts';
 import type { StateChange } from './state-upgrade.ts';
 import type { TrackerState } from './tracker-state.ts';
+import { anotherOne, giveId } from './upgrade-advice.ts';
 
 /** What this start is. */
 export interface UpgradeTarget {
@@ -81,7 +83,7 @@ export function planUpgrade(checkpoint: CheckpointContent, target: UpgradeTarget
       ...options.flatMap(refusedOption),
       ...missingInputs(state, graph),
       ...movedInputs(state, graph, places),
-      ...movedOutputs(state, graph, places),
+      ...outputProblems(checkpoint, graph, places),
       ...states.problems,
     ],
     notes: [...changedGraph(before, graph), ...longerWindows(checkpoint, target), ...states.notes],
@@ -167,36 +169,6 @@ function movedInputs(
       ? [`input ${id} has no id of its own, and ${anotherOne(id, places)} ${giveId(id)}`]
       : [],
   );
-}
-
-/** A batch that is not done does not run again what it has finished. The checkpoint may be older
- * than that: a sink knows better, by the id, so with one every batch counts that is not done. */
-function movedOutputs(
-  { batches }: TrackerState,
-  graph: readonly GraphNode[],
-  places: OperatorPlaces,
-): readonly string[] {
-  const unfinished = [...batches].filter(([, { isDone }]) => !isDone);
-  const [latest] = unfinished.at(-1) ?? [];
-  const finished = new Map<string, number>();
-  for (const [time, { finishedOutputs }] of unfinished) {
-    for (const id of finishedOutputs) finished.set(id, time);
-  }
-  return graph.flatMap(({ id, kind }) => {
-    if (roleOf(kind) !== 'output' || !places.hasMoved(id)) return [];
-    const time = finished.get(id);
-    const maybeTime = writesToSink(kind) ? latest : undefined;
-    if (time === undefined && maybeTime === undefined) return [];
-    const what = time === undefined ? `${maybeTime} may have` : `${time} has`;
-    const lead = `output ${id} has no id of its own, batch ${what} finished it, and `;
-    return [`${lead}${anotherOne(id, places)} ${giveId(id)}`];
-  });
-}
-
-function anotherOne(id: string, places: OperatorPlaces): string {
-  const now = places.likeliest(id).filter((other) => other !== id);
-  const where = now.length === 0 ? '' : ` (the one that had it may be ${now.join(' or ')} now)`;
-  return `another one has it now${where}:`;
 }
 
 function changedGraph(

@@ -61,7 +61,7 @@ export const UPGRADE_BREAKS: readonly Break[] = [
   {
     name: 'upgrades: an output that has another one’s place counts as finished',
     violates: 'R6: a batch is done when all its outputs are',
-    file: 'src/driver/upgrade-plan.ts',
+    file: 'src/driver/output-upgrade.ts',
     find: "roleOf(kind) !== 'output' || !places.hasMoved(id)",
     replace: "roleOf(kind) !== 'output' || !places.hasMoved(id) || id !== ''",
     caughtBy: unit(PLAN, 'that have finished a batch'),
@@ -173,10 +173,18 @@ export const UPGRADE_BREAKS: readonly Break[] = [
   {
     name: 'upgrades: what a sink has finished counts only when the checkpoint knows it',
     violates: 'R6: a batch is in a sink once',
-    file: 'src/driver/upgrade-plan.ts',
-    find: 'writesToSink(kind) ? latest : undefined',
-    replace: 'writesToSink(kind) ? time : undefined',
+    file: 'src/driver/output-upgrade.ts',
+    find: 'if (!writesToSink(kind) || this.#latestMs === undefined) return undefined;',
+    replace: 'if (!writesToSink(kind) || this.#finished.size === 0) return undefined;',
     caughtBy: unit(PLAN, 'whose sinks may have finished'),
+  },
+  {
+    name: 'upgrades: an output that is renamed writes an unfinished batch again',
+    violates: 'R6: a batch is in a sink once',
+    file: 'src/driver/output-upgrade.ts',
+    find: 'writesTo(node) === writesTo(old)',
+    replace: 'writesTo(node) === writesTo(old) && node.id === old.id',
+    caughtBy: unit(PLAN, 'when all batches are done'),
   },
   {
     name: 'upgrades: a migration that drops all keys is of no matter to the next snapshot',
