@@ -1,6 +1,6 @@
-/** Knows whether the code that asks is the user's part of an output, a function of `foreachBatch` or
- * a call of a sink on the driver, that is still under way: it must not wait for the end of the run,
- * nor for a time without a batch, because both wait for it.
+/** Knows whether the code that asks is the user's part of an output, a function of `foreachBatch`
+ * or a call of a sink on the driver, that is still under way: it must not wait for the end of the
+ * run, nor for a time without a batch, because both wait for it.
  *
  * Follows the function through its awaits, timers and events by AsyncLocalStorage, which costs
  * promises of this thread a little; so nothing is followed before the first such function runs, nor

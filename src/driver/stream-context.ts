@@ -153,8 +153,9 @@ export class StreamingContext {
     if (this.#engine.isInOutput) {
       throw new MillraceError(
         'CONTEXT_STATE',
-        'awaitTermination() is not possible in a function of foreachBatch, nor in a sink: the run ' +
-          'does not end before it returns. stop() may be called in it; wait for the end elsewhere',
+        'awaitTermination() is not possible in a function of foreachBatch, nor in a sink: the ' +
+          'run does not end before it returns. stop() may be called in it; wait for the end ' +
+          'elsewhere',
       );
     }
     const termination = this.#termination ?? this.#terminate();
@@ -196,8 +197,8 @@ export class StreamingContext {
    * @returns the oldest first.
    * @throws {MillraceError} OPTIONS_INVALID: no such stream, or one whose records depend on keyed
    *   state; CONTEXT_STATE: the run is not under way or ends meanwhile, a batch has been forgotten,
-   *   in a function of `foreachBatch` or a sink, too many slices wait. When a task fails, TASK_FAILED; the
-   *   run goes on. */
+   *   in a function of `foreachBatch` or a sink, too many slices wait. When a task fails,
+   *   TASK_FAILED; the run goes on. */
   async slice<T = unknown>(
     streamId: string,
     from: number,
@@ -214,7 +215,8 @@ export class StreamingContext {
       throw new MillraceError(
         'CONTEXT_STATE',
         'slice() is not possible in a function of foreachBatch, nor in a sink: it waits until no ' +
-          'batch runs. Call it elsewhere, after that has returned, or put a window before the output',
+          'batch runs. Call it elsewhere, after that has returned, or put a window before the ' +
+          'output',
       );
     }
     return (await this.#engine.slice(streamId, from, to)) as readonly SlicedBatch<T>[];
