@@ -1,5 +1,5 @@
-/** Looks at a directory in which an engine may be writing. Files grow and go while they are read, so
- * one look proves nothing bad: an error counts when two looks in a row end with the same, or when
+/** Looks at a directory in which an engine may be writing. Files grow and go while they are read:
+ * one look proves nothing bad. An error counts when two looks in a row end with the same, or when
  * nobody writes there. What differs from look to look is never a verdict. @module */
 import { MillraceError, toError } from '../../core/errors.ts';
 
