@@ -40,6 +40,21 @@ const EXTENTS_WANTED = 64;
 /** Share of the arena that blocks may fill; tasks have the rest, and spill to files past it. */
 const RECEIVER_SHARE = 0.75;
 
+/** How a memory is divided. */
+export type ArenaLayout = Pick<ArenaHandle, 'extentBytes' | 'extentCount' | 'receiverExtents'>;
+
+/** What `BlockArena.create` makes of so many bytes.
+ * @throws {MillraceError} OPTIONS_INVALID: less than one extent. */
+export function arenaLayout(bytes: number): ArenaLayout {
+  const extentBytes = extentBytesFor(bytes);
+  const extentCount = Math.floor(bytes / extentBytes);
+  return {
+    extentBytes,
+    extentCount,
+    receiverExtents: Math.floor(extentCount * RECEIVER_SHARE),
+  };
+}
+
 export class BlockArena {
   readonly handle: ArenaHandle;
   /** The whole memory. Offsets of references count from its start. */
@@ -58,15 +73,13 @@ export class BlockArena {
 
   /** Driver: makes the memory. @param bytes the `memory` option, at least 16 extents of 64 KiB. */
   static create(bytes: number): BlockArena {
-    const extentBytes = extentBytesFor(bytes);
-    const extentCount = Math.floor(bytes / extentBytes);
+    const layout = arenaLayout(bytes);
+    const { extentBytes, extentCount } = layout;
     assert(extentCount >= 16, `an arena of ${bytes} bytes is too small`);
     const handle = {
       memory: allocateSharedPages(extentCount * extentBytes),
       table: new SharedArrayBuffer(4 * (2 + CELLS * extentCount)),
-      extentBytes,
-      extentCount,
-      receiverExtents: Math.floor(extentCount * RECEIVER_SHARE),
+      ...layout,
     };
     return new BlockArena(handle, atomicWaits);
   }

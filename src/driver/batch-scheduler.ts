@@ -61,7 +61,7 @@ export class BatchScheduler {
     return this.#waiting.length + this.#running.size;
   }
 
-  /** True in a function of `foreachBatch`, and in what it waits for, until it returns. */
+  /** True in a function of `foreachBatch` or a sink, and in what it waits for, until it returns. */
   get isInOutput(): boolean {
     return this.#options.outputs.calls.isInside;
   }

@@ -6,10 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BlockArena } from '../blocks/block-arena.ts';
 import { SpillFile } from '../blocks/spill-file.ts';
-import { formatBytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import type { CrashPlan } from '../core/crash-point.ts';
-import { MillraceError } from '../core/errors.ts';
 import type { EventBus } from '../core/events.ts';
 import type { Lsn, StreamId } from '../core/ids.ts';
 import { uniqueId } from '../core/random.ts';
@@ -39,6 +37,7 @@ import type { Home } from './home-directory.ts';
 import { OutputRunner } from './output-runner.ts';
 import { checkConcurrency, buildRates } from './flow-parts.ts';
 import type { RateController } from './rate-controller.ts';
+import { requireRoom } from './receiver-room.ts';
 import { ReceiverTracker } from './receiver-tracker.ts';
 import type { ReceiverPlace, ReceiverTrackerOptions } from './receiver-tracker.ts';
 import { RememberedBlocks } from './remembered-blocks.ts';
@@ -209,7 +208,7 @@ function scratchOf({ home }: { readonly home?: Home | undefined }): string {
 function buildReceivers(base: Base, claims: SourceIdClaims, witness: SharedArrayBuffer) {
   const { input, arena, memory, tracker, space, rates, places: executors, hooks } = base;
   const { options, graph, home } = input;
-  checkRoom(executors.flat().length, arena, options);
+  requireRoom(executors.flat().length, arena.handle, options);
   return new ReceiverTracker({
     epoch: home?.manifest.epoch ?? 1,
     executors,
@@ -239,22 +238,6 @@ function buildReceivers(base: Base, claims: SourceIdClaims, witness: SharedArray
     moveLog: moveLogOf(input),
     onFatal: hooks.onFailed,
   });
-}
-
-/** A receiver fills an extent of its own; those that find none would wait for ever on idle ones. */
-function checkRoom(
-  receivers: number,
-  { handle }: BlockArena,
-  { memoryBytes }: ResolvedOptions,
-): void {
-  if (2 * receivers <= handle.receiverExtents) return;
-  const neededBytes = (memoryBytes / handle.receiverExtents) * 2 * receivers;
-  throw new MillraceError(
-    'OPTIONS_INVALID',
-    `memory of ${formatBytes(memoryBytes)} is too little for ${receivers} receivers: each fills ` +
-      `an extent of ${formatBytes(handle.extentBytes)} while others are on their way; give the ` +
-      `pipeline at least ${formatBytes(Math.ceil(neededBytes))} or fewer receivers`,
-  );
 }
 
 function receiverName({ streamId, receiverIndex }: ReceiverPlace): string {

@@ -83,7 +83,7 @@ export class Engine {
     };
   }
 
-  /** True in a function of `foreachBatch`, which must not wait for the end of the run. */
+  /** True in a function of `foreachBatch` or a sink, which must not wait for the end of the run. */
   get isInOutput(): boolean {
     return this.#parts.scheduler.isInOutput;
   }
@@ -139,8 +139,13 @@ export class Engine {
   /** Stops the engine. Repeated calls share the first one's outcome.
    * @param isGraceful run everything that was received; else end where it stands. */
   stop(isGraceful: boolean, reason: string): Promise<void> {
-    this.#ending ??= this.#stop(isGraceful, reason);
-    return this.#ending;
+    if (this.#ending !== undefined) return this.#ending;
+    // Known before it begins: a listener that hears of it may ask for it too.
+    let begin = (_ending: Promise<void>): void => {};
+    const ending = new Promise<void>((resolve) => (begin = resolve));
+    this.#ending = ending;
+    begin(this.#stop(isGraceful, reason));
+    return ending;
   }
 
   /** R0, after all threads have shown that they mean the same pipeline. */

@@ -222,8 +222,8 @@ export class KeyedState {
       if (target === undefined) return;
       const { restored, isSpread, migration } = target;
       const entries = migration === undefined ? found : migration.apply(found);
-      // The snapshot is not of this state: the next one is due soon.
-      if (migration !== undefined) restored.changedBytes += entries.byteLength;
+      // The snapshot is not of this state, also when no key is left: the next one is due soon.
+      if (migration !== undefined) restored.changedBytes += found.byteLength;
       if (isSpread) this.#spread(restored, entries);
       else present(restored.partitions[partition], `partition ${partition}`).apply(entries);
     };
@@ -281,9 +281,11 @@ export class KeyedState {
   }
 
   /** As if the keys had been touched in the first batch. Of two pairs with one key the last
-   * counts. */
-  #addInitial({ node, seed, partitions }: Operator, batchTimeMs: BatchTimeMs): void {
+   * counts. No older snapshot has them: without a new one they would begin again, later, after a
+   * restart. */
+  #addInitial(operator: Operator, batchTimeMs: BatchTimeMs): void {
     const { codec } = this.#options;
+    const { node, seed, partitions } = operator;
     const values = new Map<string, readonly [unknown, unknown]>();
     const keys = new KeyEncoder(codec, seed);
     for (const pair of node.initialState ?? []) {
@@ -302,7 +304,9 @@ export class KeyedState {
     }
     for (const [index, delta] of deltas.entries()) {
       const entries = delta.finish();
-      if (entries !== undefined) partitions[index]?.apply(entries);
+      if (entries === undefined) continue;
+      partitions[index]?.apply(entries);
+      operator.changedBytes += entries.byteLength;
     }
   }
 

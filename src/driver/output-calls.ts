@@ -1,5 +1,6 @@
-/** Knows whether the code that asks is a function of `foreachBatch` that is still under way: it
- * must not wait for the end of the run, because the end waits for it.
+/** Knows whether the code that asks is the user's part of an output, a function of `foreachBatch`
+ * or a call of a sink on the driver, that is still under way: it must not wait for the end of the
+ * run, nor for a time without a batch, because both wait for it.
  *
  * Follows the function through its awaits, timers and events by AsyncLocalStorage, which costs
  * promises of this thread a little; so nothing is followed before the first such function runs, nor
@@ -29,14 +30,14 @@ export class OutputCalls {
   }
 
   /** Calls `fn`, and resolves or rejects as it does. */
-  async run(fn: () => unknown): Promise<void> {
+  async run<R>(fn: () => R): Promise<Awaited<R>> {
     if (!this.#isFollowing) followerCount += 1;
     this.#isFollowing = true;
     const before = followed.getStore();
     const outer = before?.isUnderWay === true ? before : undefined;
     const call: OutputCall = { owner: this, isUnderWay: true, outer };
     try {
-      await followed.run(call, fn);
+      return await followed.run(call, fn);
     } finally {
       // What it has left behind, such as a timer or a server, may wait for the run like anybody.
       call.isUnderWay = false;

@@ -39,7 +39,7 @@ export interface OutputRunnerOptions {
 }
 
 export class OutputRunner {
-  /** Of functions of `foreachBatch`. */
+  /** Of functions of `foreachBatch`, and of sinks that `to` was given. */
   readonly calls: OutputCalls = new OutputCalls();
   readonly #options: OutputRunnerOptions;
   /** One for each call of the user's code that is waited for; batches may run at the same time. */
@@ -116,7 +116,7 @@ export class OutputRunner {
     };
     const run = node.fn as (batch: Batch<unknown>, info: BatchInfo) => unknown;
     try {
-      await this.#untilGivenUp(this.calls.run(() => run(batch, { batchTime: batchTimeMs })));
+      await this.#callUser(() => run(batch, { batchTime: batchTimeMs }));
     } catch (cause) {
       if (cause instanceof MillraceError && cause.code !== 'CONTEXT_STATE') throw cause;
       throw outputFailure(node.id, batchTimeMs, cause);
@@ -127,7 +127,10 @@ export class OutputRunner {
     }
   }
 
-  async #untilGivenUp<R>(running: R | Promise<R>): Promise<R> {
+  async #callUser<R>(fn: () => R): Promise<Awaited<R>> {
+    // Tasks may have ended just before: what is called now nobody would give up any more.
+    if (this.#isGivenUp) throw runHasEnded();
+    const running = this.calls.run(fn);
     let abandon = (): void => {};
     const givenUp = new Promise<never>((_, reject) => {
       abandon = () => reject(runHasEnded());
@@ -150,7 +153,7 @@ export class OutputRunner {
 
   #sinkOutput(node: GraphNode): SinkOutput {
     const sink = (this.#options.createSink ?? createSink)(node);
-    return { node, sink, untilGivenUp: (running) => this.#untilGivenUp(running) };
+    return { node, sink, callUser: (run) => this.#callUser(run) };
   }
 
   #ownerOf({ id }: GraphNode): SinkOwner {

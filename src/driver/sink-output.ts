@@ -14,8 +14,8 @@ import type { BatchExecution } from './batch-execution.ts';
 export interface SinkOutput {
   readonly node: GraphNode;
   readonly sink: Sink<unknown>;
-  /** Rejects when the run is given up before `running` is over. */
-  readonly untilGivenUp: <R>(running: Promise<R>) => Promise<R>;
+  /** Calls the user's code. Rejects when the run is given up before that is over. */
+  readonly callUser: <R>(run: () => Promise<R>) => Promise<R>;
 }
 
 /** Lets a sink look at what is there, before anything is received. */
@@ -50,12 +50,12 @@ export async function saveBatch(
 }
 
 async function step<R>(
-  { node, sink, untilGivenUp }: SinkOutput,
+  { node, sink, callUser }: SinkOutput,
   { doing, batchTimeMs }: { readonly doing: string; readonly batchTimeMs?: BatchTimeMs },
   run: () => Promise<R>,
 ): Promise<R> {
   try {
-    return await (node.kind === 'to' ? untilGivenUp(run()) : run());
+    return await (node.kind === 'to' ? callUser(run) : run());
   } catch (thrown) {
     if (thrown instanceof MillraceError) throw thrown;
     const cause = toError(thrown);

@@ -78,6 +78,13 @@ describe('state of an earlier version', () => {
     expect(next.state.changedBytes).toBe(0);
   });
 
+  it('is due for a snapshot also when all its keys are dropped', async () => {
+    const run = objects({ version: 2, migrate: () => undefined });
+    await (await saved()).restoreTo(run.state);
+    expect(run.state.keyCount).toBe(0);
+    expect(run.state.changedBytes).toBeGreaterThan(0);
+  });
+
   it('keeps the time of its last touch', async () => {
     const quiet = [[['a', 1] as const], [], [], []];
     const mapped = (options: KeyedStateOptions<unknown, number>): StateRun =>

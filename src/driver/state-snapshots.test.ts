@@ -216,6 +216,24 @@ describe('StateSnapshots', () => {
     expect(await contentAfter(newest)).toEqual(new Map());
   });
 
+  it('does not take an older one for the initial state of an operator that is new', async () => {
+    await batches(3);
+    await snapshots.force();
+    const pointer = { ...(snapshots.newest as StatePointer), operators: [] };
+    run = new StateRun([], (pairs, keep) => {
+      const counted = pairs.mapWithState<unknown, number, number, void>(() => 1, {
+        id: 'counted',
+        initialState: [['first', 1]],
+      });
+      keep('out', counted);
+    });
+    snapshots = openSnapshots(pointer);
+    await batches(1);
+    expect(snapshots.newest).toEqual(pointer);
+    await snapshots.force();
+    expect(snapshots.newest?.operators).toEqual([['counted', 1, 1]]);
+  });
+
   it('gives up what is being written when the run ends', async () => {
     await batches(SNAPSHOT_BATCHES - 1);
     await run.run(nextBatch, nextBatch);

@@ -17,6 +17,7 @@ import type { OperatorPlaces } from '../dstream/operator-places.ts';
 import { stateVersionOf } from '../dstream/state-spec.ts';
 import type { CheckpointContent } from './checkpoint-content.ts';
 import type { StatePointer } from './state-snapshots.ts';
+import { giveId } from './upgrade-advice.ts';
 
 export interface StateChange {
   readonly id: string;
@@ -50,15 +51,13 @@ const FORMS: Readonly<
   reduceByKeyAndWindow: { form: 'window', bound: [] },
 };
 
-/** The id that an operator had from its place may be given to it by hand. */
-export function giveId(id: string): string {
-  return `write { id: '${id}' } where the operator stands now`;
-}
-
 /** State that is there, from the snapshot, or from batches that no snapshot has yet. */
 interface FoundState {
   readonly id: string;
+  /** In the snapshot. */
   readonly keyCount: number | undefined;
+  /** Nothing is lost with it: the snapshot has no keys of it, and no batch came since. */
+  readonly isEmpty: boolean;
   /** `undefined`: it is made anew, by this version of the pipeline. */
   readonly version: number | undefined;
   readonly node: NodeDescription | undefined;
@@ -120,8 +119,17 @@ function foundStates({ stateSnapshot, graph, state }: CheckpointContent): readon
     ({ id, kind }) => hasBatches && isLasting(kind) && saved.every(([of]) => of !== id),
   );
   return [
-    ...saved.map(([id, keyCount, version = 1]) => ({ id, keyCount, version, node: nodes.get(id) })),
-    ...made.map((node) => ({ id: node.id, keyCount: undefined, version: undefined, node })),
+    ...saved.map(([id, keyCount, version = 1]) => {
+      const isEmpty = keyCount === 0 && !hasBatches;
+      return { id, keyCount, version, isEmpty, node: nodes.get(id) };
+    }),
+    ...made.map((node) => ({
+      id: node.id,
+      keyCount: undefined,
+      version: undefined,
+      isEmpty: false,
+      node,
+    })),
   ];
 }
 
@@ -153,10 +161,9 @@ function changeOf(
   found: FoundState,
   { stateful, isUnchanged, dropState, places }: Surroundings,
 ): readonly StateChange[] {
-  const { id, keyCount, version } = found;
+  const { id, keyCount, version, isEmpty } = found;
   const node = stateful.find((each) => each.id === id);
-  // A state without keys is nothing to lose.
-  if (node === undefined && keyCount === 0) return [];
+  if (node === undefined && isEmpty) return [];
   const facts = {
     id,
     ...(keyCount === undefined ? {} : { keyCount }),
@@ -166,7 +173,9 @@ function changeOf(
   if (isStillWindow(found, node)) return [{ ...facts, outcome: isUnchanged ? 'kept' : 'rebuilt' }];
   const reason = node === undefined ? goneReason(found, places) : misfit(found, node, places);
   if (reason !== undefined) {
-    const isDropped = keyCount === 0 || dropState.includes(id);
+    // An operator that is there makes again what the snapshot does not have.
+    const isMadeAgain = keyCount === 0 && node !== undefined;
+    const isDropped = isMadeAgain || dropState.includes(id);
     return [{ ...facts, outcome: isDropped ? 'dropped' : 'refused', reason }];
   }
   const { fromVersion, toVersion } = facts;
@@ -176,7 +185,8 @@ function changeOf(
 
 function goneReason(found: FoundState, places: OperatorPlaces): string {
   const { id, node } = found;
-  const what = found.keyCount === undefined ? 'it has state' : `${amountOf(found)} belongs to it`;
+  const hasKeys = found.keyCount !== undefined && found.keyCount > 0;
+  const what = hasKeys ? `${amountOf(found)} belongs to it` : 'it has state';
   const lead = `stateful operator ${id} is gone, and ${what}`;
   if (node === undefined || !looksPlaced(node)) return lead;
   const now = places.likeliest(id);
@@ -239,7 +249,7 @@ function problemOf({ id, outcome, reason }: StateChange): string[] {
 
 function noteOf({ id, outcome, keyCount, ...change }: StateChange): string[] {
   const { reason, fromVersion, toVersion } = change;
-  if (keyCount === 0) return [];
+  if (keyCount === 0 && toVersion !== undefined) return [];
   if (outcome === 'dropped') return [`the state of ${id} is dropped, as told: ${reason}`];
   if (outcome !== 'migrated') return [];
   return [`the state of ${id} is migrated from version ${fromVersion} to ${toVersion}`];

@@ -149,15 +149,16 @@ export class StreamingContext {
    *   the next call.
    * @returns false when the run goes on after the timeout, else true.
    * @throws what ended the run, if that was a failure; CONTEXT_STATE in a function of
-   *   `foreachBatch`, which would wait for itself; OPTIONS_INVALID. */
+   *   `foreachBatch`, or in a sink, which would wait for itself; OPTIONS_INVALID. */
   async awaitTermination(options: { readonly timeout?: Duration } = {}): Promise<boolean> {
     const { timeout } = options;
     checkOptions('awaitTermination()', options, ['timeout']);
     if (this.#engine.isInOutput) {
       throw new MillraceError(
         'CONTEXT_STATE',
-        'awaitTermination() is not possible in a function of foreachBatch: the run does not end ' +
-          'before the function returns. stop() may be called in it; wait for the end elsewhere',
+        'awaitTermination() is not possible in a function of foreachBatch, nor in a sink: the ' +
+          'run does not end before it returns. stop() may be called in it; wait for the end ' +
+          'elsewhere',
       );
     }
     const termination = this.#termination ?? this.#terminate();
@@ -177,8 +178,8 @@ export class StreamingContext {
    * last checkpoint; otherwise the run ends where it stands. Nothing acknowledged is lost either
    * way. Calling it again waits for the first call.
    *
-   * Resolves when everything is closed; in a function of `foreachBatch`, for whose batch the
-   * graceful stop waits, as soon as the stop has begun.
+   * Resolves when everything is closed; in a function of `foreachBatch` and in a sink, for whose
+   * batch the graceful stop waits, as soon as the stop has begun.
    * @throws {MillraceError} OPTIONS_INVALID: an unknown option; the run goes on. */
   async stop(options: { readonly graceful?: boolean } = {}): Promise<void> {
     const { graceful = true } = options;
@@ -202,8 +203,8 @@ export class StreamingContext {
    * @returns the oldest first.
    * @throws {MillraceError} OPTIONS_INVALID: no such stream, or one whose records depend on keyed
    *   state; CONTEXT_STATE: the run is not under way or ends meanwhile, a batch has been forgotten,
-   *   in a function of `foreachBatch`, too many slices wait. When a task fails, TASK_FAILED; the
-   *   run goes on. */
+   *   in a function of `foreachBatch` or a sink, too many slices wait. When a task fails,
+   *   TASK_FAILED; the run goes on. */
   async slice<T = unknown>(
     streamId: string,
     from: number,
@@ -219,8 +220,9 @@ export class StreamingContext {
     if (this.#engine.isInOutput) {
       throw new MillraceError(
         'CONTEXT_STATE',
-        'slice() is not possible in a function of foreachBatch: it waits until no batch runs. ' +
-          'Call it elsewhere, after the function has returned, or put a window before the output',
+        'slice() is not possible in a function of foreachBatch, nor in a sink: it waits until no ' +
+          'batch runs. Call it elsewhere, after that has returned, or put a window before the ' +
+          'output',
       );
     }
     return (await this.#engine.slice(streamId, from, to)) as readonly SlicedBatch<T>[];

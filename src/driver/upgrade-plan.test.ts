@@ -189,13 +189,22 @@ describe('keyed state', () => {
       /no id of its own.*write \{ id: 'updateStateByKey-0' \}/,
     ],
     [
+      'is refused when the one that had its place has an id of its own now',
+      placed(counted(undefined), (pairs) => {
+        pairs.updateStateByKey((values: number[]) => values.length).print();
+        pairs.updateStateByKey(add, { id: 'counts' }).print();
+      }),
+      'refused',
+      /no id of its own.*write \{ id: 'updateStateByKey-0' \}/,
+    ],
+    [
       'says who may be the one that had a place',
       placed(counted(undefined), (pairs) => {
         pairs.updateStateByKey((values: number[]) => values.length, { id: 'new' }).print();
         pairs.updateStateByKey(add).print();
       }),
       'refused',
-      /is gone.*may be updateStateByKey-1 now: write \{ id: 'updateStateByKey-0' \}/,
+      /is gone.*may be new or updateStateByKey-1 now: write \{ id: 'updateStateByKey-0' \}/,
     ],
   ])('%s', (_name, given, ...[outcome, problem]) => {
     const { states, problems } = plan(given);
@@ -216,6 +225,24 @@ describe('keyed state', () => {
     const given = { before: counted('a'), now: nothing, keys: [['a', 0]] as const };
     expect(plan(given)).toMatchObject({ states: [], problems: [] });
     expect(plan({ ...given, now: counted('a') }).states).toMatchObject([{ outcome: 'kept' }]);
+  });
+
+  it('without keys in the snapshot may have some of the batches since', () => {
+    const state = emptyTrackerState(10);
+    applyEvent(state, { type: 'batch-allocated', share: shareOf(2_000, []) });
+    const given = { before: counted('a'), keys: [['a', 0]] as const, state };
+    const gone = { ...given, now: nothing };
+    expect(plan(gone).problems).toEqual([
+      expect.stringMatching(/a is gone, and it has state; .*--drop-state a/),
+    ]);
+    const dropped = plan({ ...gone, drop: ['a'] });
+    expect([dropped.problems, dropped.notes[1]]).toEqual([
+      [],
+      expect.stringContaining('the state of a is dropped, as told'),
+    ]);
+    // Made again by the operator of now, so its version does not matter.
+    const { states, problems } = plan({ ...given, now: counted('a', 2) });
+    expect([states[0]?.outcome, problems]).toEqual(['dropped', []]);
   });
 
   it('that no snapshot has is made again by any version', () => {
@@ -374,6 +401,13 @@ describe('operators, inputs and options', () => {
       expect.stringMatching(/input textFileStream-0 has no id.*may be textFileStream-1 now/),
     ]);
     expect(plan({ before: files('a'), now: files('c'), state }).problems).toEqual([]);
+    const named: Build = (_pairs, ssc) => {
+      ssc.textFileStream('b').print();
+      ssc.textFileStream('a', { id: 'first' }).print();
+    };
+    expect(plan({ before: files('a'), now: named, state }).problems).toEqual([
+      expect.stringMatching(/input textFileStream-0 has no id.*may be first now/),
+    ]);
   });
 
   it('that have finished a batch must be the same', () => {
@@ -387,8 +421,56 @@ describe('operators, inputs and options', () => {
       };
     expect(plan({ before: files('a', 'b'), now: files('b', 'a'), state }).problems).toEqual([
       expect.stringMatching(/output saveAsTextFiles-0 has no id.*batch 1000 has finished it/),
+      expect.stringMatching(/output saveAsTextFiles-1 has no id.*may have finished it/),
     ]);
     expect(plan({ before: files('a', 'b'), now: files('a'), state }).problems).toEqual([]);
+  });
+
+  it('whose sinks may have finished a batch must be the same', () => {
+    const state = emptyTrackerState(10);
+    applyEvent(state, { type: 'batch-allocated', share: shareOf(1_000, []) });
+    const before: Build = (pairs) => pairs.to(sinkTo('a'));
+    const now: Build = (pairs) => {
+      pairs.to(sinkTo('b'));
+      pairs.to(sinkTo('a'));
+    };
+    expect(plan({ before, now, state }).problems).toEqual([
+      expect.stringMatching(/output to-0 has no id of its own, batch 1000 may have finished it/),
+    ]);
+    for (const batch of state.batches.values()) batch.isDone = true;
+    expect(plan({ before, now, state }).problems).toEqual([]);
+  });
+
+  it.each([
+    ['another', { id: 'rows' }],
+    ['none', {}],
+  ])('with a sink may get an id instead of %s when all batches are done', (_name, own) => {
+    const state = emptyTrackerState(10);
+    applyEvent(state, { type: 'batch-allocated', share: shareOf(1_000, []) });
+    const before: Build = (pairs) => pairs.to(sinkTo('a'), own);
+    const now =
+      (table: string): Build =>
+      (pairs) =>
+        pairs.to(sinkTo(table), { id: 'new' });
+    expect(plan({ before, now: now('a'), state }).problems).toEqual([
+      expect.stringMatching(
+        /output (rows|to-0) is gone, batch 1000 may have finished it, and new, which is new/,
+      ),
+    ]);
+    expect(plan({ before, now: now('b'), state }).problems).toEqual([]);
+    for (const batch of state.batches.values()) batch.isDone = true;
+    expect(plan({ before, now: now('a'), state }).problems).toEqual([]);
+  });
+
+  it('without a sink may move as long as no batch has finished them', () => {
+    const state = emptyTrackerState(10);
+    applyEvent(state, { type: 'batch-allocated', share: shareOf(1_000, []) });
+    const before: Build = (pairs) => pairs.print(5);
+    const now: Build = (pairs) => {
+      pairs.print(7);
+      pairs.print(5);
+    };
+    expect(plan({ before, now, state }).problems).toEqual([]);
   });
 
   it('that have finished a batch are told apart by their sinks', () => {
@@ -402,6 +484,7 @@ describe('operators, inputs and options', () => {
       };
     expect(plan({ before: tables('a', 'b'), now: tables('b', 'a'), state }).problems).toEqual([
       expect.stringMatching(/output to-0 has no id.*may be to-1 now/),
+      expect.stringMatching(/output to-1 has no id.*may be to-0 now/),
     ]);
     expect(plan({ before: tables('a', 'b'), now: tables('a', 'c'), state }).problems).toEqual([]);
   });

@@ -16,9 +16,11 @@ import type { GraphNode, NodeDescription, OperatorKind } from '../dstream/graph.
 import { OperatorPlaces } from '../dstream/operator-places.ts';
 import { reachMsOf } from '../dstream/stream-times.ts';
 import type { CheckpointContent } from './checkpoint-content.ts';
-import { giveId, planStates } from './state-upgrade.ts';
+import { outputProblems } from './output-upgrade.ts';
+import { planStates } from './state-upgrade.ts';
 import type { StateChange } from './state-upgrade.ts';
 import type { TrackerState } from './tracker-state.ts';
+import { anotherOne, giveId } from './upgrade-advice.ts';
 
 /** What this start is. */
 export interface UpgradeTarget {
@@ -84,7 +86,7 @@ export function planUpgrade(checkpoint: CheckpointContent, target: UpgradeTarget
       ...options.flatMap(refusedOption),
       ...missingInputs(state, graph),
       ...movedInputs(state, graph, places),
-      ...movedOutputs(state, graph, places),
+      ...outputProblems(checkpoint, graph, places),
       ...states.problems,
     ],
     notes: [...changedGraph(before, graph), ...longerWindows(checkpoint, target), ...states.notes],
@@ -178,32 +180,6 @@ function movedInputs(
       ? [`input ${id} has no id of its own, and ${anotherOne(id, places)} ${giveId(id)}`]
       : [],
   );
-}
-
-/** A batch that is not done does not run again what it has finished. */
-function movedOutputs(
-  { batches }: TrackerState,
-  graph: readonly GraphNode[],
-  places: OperatorPlaces,
-): readonly string[] {
-  const finished = new Map<string, number>();
-  for (const [time, { isDone, finishedOutputs }] of batches) {
-    if (!isDone) for (const id of finishedOutputs) finished.set(id, time);
-  }
-  return graph.flatMap(({ id, kind }) =>
-    roleOf(kind) === 'output' && finished.has(id) && places.hasMoved(id)
-      ? [
-          `output ${id} has no id of its own, batch ${finished.get(id)} has finished it, and ` +
-            `${anotherOne(id, places)} ${giveId(id)}`,
-        ]
-      : [],
-  );
-}
-
-function anotherOne(id: string, places: OperatorPlaces): string {
-  const now = places.likeliest(id).filter((other) => other !== id);
-  const where = now.length === 0 ? '' : ` (the one that had it may be ${now.join(' or ')} now)`;
-  return `another one has it now${where}:`;
 }
 
 function changedGraph(

@@ -86,6 +86,30 @@ describe('a stateful operator without an id', () => {
     expect(places(keep(sum), now).isSame(FIRST)).toBe(true);
   });
 
+  it('is another one when the one that had its place has an id of its own now', () => {
+    const named: Build = (words) => {
+      words.updateStateByKey(most).print();
+      words.updateStateByKey(sum, { id: 'counts' }).print();
+    };
+    expect(places(keep(sum), named).isSame(FIRST)).toBe(false);
+    expect(places(keep(sum), named).likeliest(FIRST)).toEqual(['counts']);
+    // One that had its id before is settled, whatever else has come.
+    const beside: Build = (words) => {
+      words.updateStateByKey(other).print();
+      words.updateStateByKey(sum, { id: 'counts' }).print();
+    };
+    expect(places(named, beside).isSame(FIRST)).toBe(true);
+  });
+
+  it('is told apart when its id was written by hand and is left to the place again', () => {
+    const byHand: Build = (words) => {
+      words.updateStateByKey(most, { id: SECOND }).print();
+      words.updateStateByKey(sum, { id: FIRST }).print();
+    };
+    expect(places(byHand, keep(most, sum)).isSame(FIRST)).toBe(false);
+    expect(places(byHand, keep(sum, most)).isSame(FIRST)).toBe(true);
+  });
+
   it('of a checkpoint without codes is the same when it reads the same', () => {
     expect(places(keep(sum), keep(most), false).isSame(FIRST)).toBe(true);
     const now: Build = (words) =>

@@ -6,6 +6,9 @@
  * not be attached to that one. Two things tell operators apart: what each reads (kinds, options,
  * own ids up to the inputs) and what it does (its functions, as text, and options). One of both may
  * change. An operator that another one is as much like is nobody's: who has the id has to be said.
+ * Another one is also one that has an id of its own now and had none: it may be the one that left
+ * its place. Ids that only look as if a place had given them are kept account of like those, since
+ * the next version may leave them to the places.
  * Compares descriptions; what follows from it is driver/upgrade-plan.ts. @module */
 import { createHash } from 'node:crypto';
 import { canonicalJson, roleOf } from './graph.ts';
@@ -39,12 +42,12 @@ const HASH_DIGITS = 16;
 /** Of equal functions and inputs, up to the last character. */
 const SURE = 3;
 
-/** For a checkpoint: of every operator under whose id something is kept, and whose id is from its
- * place. */
+/** For a checkpoint: of every operator under whose id something is kept, and whose id is one that a
+ * place may give, now or in a later version. */
 export function operatorCodes(nodes: readonly GraphNode[]): readonly OperatorCode[] {
   const wholes = wholesOf(nodes);
   return nodes.flatMap((node): OperatorCode[] =>
-    node.isPlaced === true && isKeeper(node.kind)
+    looksPlaced(node) && isKeeper(node.kind)
       ? [[node.id, doesOf(node), wholes.get(node.id) ?? '']]
       : [],
   );
@@ -53,6 +56,7 @@ export function operatorCodes(nodes: readonly GraphNode[]): readonly OperatorCod
 /** Compares an earlier graph with that of this start. */
 export class OperatorPlaces {
   readonly #before: readonly Identity[];
+  /** Those with an id from their place, and those with one of their own that nobody had before. */
   readonly #now: readonly Identity[];
 
   constructor({ nodes: before, codes }: FormerGraph, now: readonly GraphNode[]) {
@@ -64,8 +68,9 @@ export class OperatorPlaces {
     });
     const wholes = wholesOf(now);
     const reads = readsOf(now);
+    const knownIds = new Set(before.map(({ id }) => id));
     this.#now = now
-      .filter(({ isPlaced }) => isPlaced === true)
+      .filter(({ id, isPlaced }) => isPlaced === true || !knownIds.has(id))
       .map((node) => ({
         id: node.id,
         kind: node.kind,
@@ -90,7 +95,7 @@ export class OperatorPlaces {
     return pair !== undefined && this.#bestOther(id, pair) > likenessOf(pair.now, pair.before);
   }
 
-  /** Operators of this start without an id of their own that may be the one that had it. */
+  /** Operators of this start that may be the one that had it. */
   likeliest(id: string): readonly string[] {
     const before = this.#before.find((each) => each.id === id);
     if (before === undefined) return [];

@@ -118,6 +118,24 @@ describe('states', () => {
     await expect(context.executorStats()).rejects.toMatchObject({ code: 'EXECUTOR_DIED' });
   });
 
+  it.each([true, false])(
+    'stop() by a listener that hears of the stop has one outcome (graceful: %s)',
+    async (graceful) => {
+      numbersPipeline(`keep('all', numbers);`);
+      const run = await site.start();
+      const { context } = run;
+      const stops: Promise<void>[] = [];
+      context.subscribe(({ type }) => {
+        if (type === 'engine-stopping') stops.push(context.stop());
+      });
+      await run.until('a batch', () => run.of('batch-completed').length > 1);
+      await context.stop({ graceful });
+      await Promise.all(stops);
+      await context.awaitTermination();
+      expect([run.of('engine-stopping').length, stops.length]).toEqual([1, 1]);
+    },
+  );
+
   it('an AbortSignal stops the run gracefully, also one that was aborted before', async () => {
     const stopping = new AbortController();
     numbersPipeline(`keep('all', numbers);`);

@@ -128,6 +128,35 @@ describe('a sink', () => {
     expect(run.of('batch-completed')).toEqual([]);
   });
 
+  it('may ask for the stop, and must not wait for what waits for it', async () => {
+    site.pipeline(`ssc.generatorStream({ recordsPerSecond: 100 }).to(new Custom());`, {
+      head: `const answers = [];
+      globalThis.millraceSinkAnswers = answers;
+      ${sinkClass(`async prepare() {
+        const context = globalThis.millraceSinkContext;
+        const refused = (error) => error.code + ' ' + error.message;
+        answers.push(await context.slice('generatorStream-0', 0, 1).catch(refused));
+        answers.push(await context.awaitTermination().catch(refused));
+        answers.push(await context.stop());
+        return 'needed';
+      }`)}`,
+    });
+    const run = await site.open();
+    const shared = globalThis as typeof globalThis & {
+      millraceSinkContext?: unknown;
+      millraceSinkAnswers?: unknown[];
+    };
+    shared.millraceSinkContext = run.context;
+    await run.context.start();
+    await run.context.awaitTermination();
+    expect(shared.millraceSinkAnswers?.slice(0, 3)).toEqual([
+      expect.stringMatching(/^CONTEXT_STATE slice\(\) is not possible in .* nor in a sink/),
+      expect.stringMatching(/^CONTEXT_STATE awaitTermination\(\) is not possible/),
+      undefined,
+    ]);
+    expect(run.of('batch-completed').length).toBeGreaterThan(0);
+  });
+
   it('in a record that SQLite cannot keep names the operator and the column', async () => {
     site.pipeline(`ssc.queueStream([[new Date(0)]]).map((date) => [date])${TO_SQLITE};`, {
       head: WITH_SQLITE,

@@ -1,13 +1,10 @@
 /** What a start on a directory would make of it, found out without starting: the code of the start
  * (driver/examination.ts, driver/upgrade-plan.ts, driver/state-parts.ts) over a disk that cannot be
- * written.
- *
- * Beside a running engine files grow and go while they are read, so one look proves nothing bad:
- * an error there counts when two looks in a row end with it. @module */
+ * written. Beside a running engine more than one look may be needed (live-looks.ts). @module */
 import { join } from 'node:path';
 import { CheckpointStore } from '../../checkpoint/checkpoint-store.ts';
 import { readManifest } from '../../checkpoint/manifest.ts';
-import { MillraceError, toError } from '../../core/errors.ts';
+import { MillraceError } from '../../core/errors.ts';
 import { EventBus } from '../../core/events.ts';
 import { resolveOptions } from '../../core/options.ts';
 import type { CheckpointContent } from '../../driver/checkpoint-content.ts';
@@ -22,6 +19,7 @@ import { msgpackCodec } from '../../serde/msgpack-codec.ts';
 import type { Disk } from '../../wal/disk.ts';
 import { fingerprint } from '../wal/target.ts';
 import type { WalTarget } from '../wal/target.ts';
+import { lookUntilSure } from './live-looks.ts';
 import type { LoadedForTool } from './loaded-pipeline.ts';
 
 export interface UpgradeCheck extends UpgradePlan {
@@ -38,25 +36,16 @@ export interface UpgradeCheckInput extends LoadedForTool {
   readonly dropState: readonly string[];
 }
 
-/** Looks that are taken at most beside a running engine. */
-const LOOKS_MAX = 6;
-
 /** @throws {MillraceError} what a start would say of damage; MIGRATION_FAILED; CHECKPOINT_MISMATCH
- *   when the directory is another pipeline's. */
-export async function checkUpgrade(input: UpgradeCheckInput): Promise<UpgradeCheck> {
+ *   when the directory is another pipeline's; DIRECTORY_LOCKED: an engine writes too fast. */
+export function checkUpgrade(input: UpgradeCheckInput): Promise<UpgradeCheck> {
   const { target } = input;
-  let before: string | undefined;
-  for (let look = 1; ; look += 1) {
-    const stamp = await fingerprint(target);
-    try {
-      return await lookAt(input);
-    } catch (error) {
-      const { message } = toError(error);
-      const isLive = target.isRunning || stamp !== (await fingerprint(target));
-      if (!isLive || message === before || look === LOOKS_MAX) throw error;
-      before = message;
-    }
-  }
+  return lookUntilSure({
+    directory: target.directory,
+    isRunning: target.isRunning,
+    stamp: () => fingerprint(target),
+    look: () => lookAt(input),
+  });
 }
 
 async function lookAt(input: UpgradeCheckInput): Promise<UpgradeCheck> {
