@@ -186,7 +186,10 @@ async function transaction<R>(db: SqliteConnection, body: () => Promise<R>): Pro
   }
 }
 
-function isAttempt({ attemptId, rowCount }: Readonly<Record<keyof StagedAttempt, unknown>>) {
+function isAttempt({
+  attemptId,
+  rowCount,
+}: Readonly<Record<keyof StagedAttempt, unknown>>): boolean {
   return Number.isSafeInteger(attemptId) && Number.isSafeInteger(rowCount);
 }
 

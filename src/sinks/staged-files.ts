@@ -1,4 +1,4 @@
-/** Files in which rows wait for the commit of their batch: their names, and what earlier starts have
+/** Files in which rows wait for the commit of their batch: their names, and what earlier starts
  * left of them. Nothing in them is synced, and nothing is worth anything after a crash.
  * @module */
 import { createHash } from 'node:crypto';

@@ -12,7 +12,7 @@ export interface TableTarget {
 }
 
 /** The options that every sink for a table takes. */
-export const TABLE_OPTIONS = ['table', 'columns', 'batchTimeColumn'];
+export const TABLE_OPTIONS: readonly string[] = ['table', 'columns', 'batchTimeColumn'];
 
 /** @param reserved names of the database's own tables begin so. Sound after `check.finish`. */
 export function checkTable(
