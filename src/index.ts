@@ -35,6 +35,9 @@ export type {
 } from './dstream/state-spec.ts';
 export type { InverseWindowOptions } from './dstream/window-operators.ts';
 export type { StreamScope } from './dstream/stream-scope.ts';
+export { postgresSink } from './sinks/postgres-sink.ts';
+export type { PostgresSinkOptions } from './sinks/postgres-sink.ts';
+export type { PostgresRow, PostgresValue } from './sinks/postgres-values.ts';
 export { sqliteSink } from './sinks/sqlite-sink.ts';
 export type { SqliteSinkOptions } from './sinks/sqlite-sink.ts';
 export type { SqliteRow, SqliteValue } from './sinks/sqlite-values.ts';

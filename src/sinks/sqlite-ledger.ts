@@ -8,14 +8,11 @@
  * neither. Notes are kept as a set, not as the latest time, since a batch may run again when later
  * ones are done; those that can never run again are dropped.
  * @module */
-import { MillraceError } from '../core/errors.ts';
 import { NO_LOG_ID } from '../dstream/sink.ts';
 import type { SinkBatch, SinkOwner } from '../dstream/sink.ts';
+import { checkClaim, LEDGER_FORMAT, outputKey } from './output-claim.ts';
 import type { SqliteConnection } from './sqlite-library.ts';
-import { sqlText } from './sqlite-text.ts';
-
-/** Of the two tables. */
-const FORMAT = 1;
+import { sqlText } from './sql-text.ts';
 
 const CREATE = `
 CREATE TABLE IF NOT EXISTS millrace_outputs (
@@ -45,7 +42,7 @@ export class SqliteLedger {
     this.#db = db;
     this.#owner = owner;
     this.#table = table;
-    this.#key = `table_name = ${sqlText(table)} AND output_id = ${sqlText(owner.outputId)}`;
+    this.#key = outputKey(table, owner);
   }
 
   /** Makes the output this owner's, or finds that it is. Every transaction begins with it.
@@ -58,10 +55,10 @@ export class SqliteLedger {
     const [found] = (await this.#db.rows(query)) as unknown[] as Claim[];
     if (found === undefined) {
       const values = [this.#table, outputId].map(sqlText).join(', ');
-      const rest = `${FORMAT}, ${sqlText(logId)}, ${epoch}`;
+      const rest = `${LEDGER_FORMAT}, ${sqlText(logId)}, ${epoch}`;
       return this.#db.exec(`INSERT INTO millrace_outputs VALUES (${values}, ${rest}, 0)`);
     }
-    this.#check(found);
+    checkClaim({ ...found, logId: found.log_id }, this.#owner, this.#table);
     // Runs without a checkpoint directory repeat no batch, but two may have one of the same time.
     const isFirst = found.log_id === NO_LOG_ID && (isStart || logId !== NO_LOG_ID);
     if (isFirst) await this.#db.exec(`DELETE FROM millrace_batches WHERE ${this.#key}`);
@@ -92,34 +89,5 @@ export class SqliteLedger {
       `INSERT INTO millrace_batches VALUES (${values}, ${batchTimeMs}, ${rowCount});
       DELETE FROM millrace_batches WHERE ${where}`,
     );
-  }
-
-  #check({ format, log_id: foundLogId, epoch: foundEpoch }: Claim): void {
-    const { logId, outputId, epoch } = this.#owner;
-    const where = `table ${this.#table}, output ${outputId}`;
-    if (format > FORMAT) {
-      throw new MillraceError(
-        'FORMAT_UNKNOWN',
-        `${where}: the notes in millrace_outputs have format ${format}, and this version knows ` +
-          `${FORMAT}: start the newer version`,
-      );
-    }
-    if (foundLogId !== logId && foundLogId !== NO_LOG_ID) {
-      throw new MillraceError(
-        'SINK_CONFLICT',
-        `${where}: it has rows of another checkpoint directory (log ${foundLogId}; this one is ` +
-          `${logId}). Nothing was written. Take another table; or, to let this pipeline go on in ` +
-          `it: DELETE FROM millrace_batches WHERE ${this.#key}; DELETE FROM millrace_outputs ` +
-          `WHERE ${this.#key}`,
-      );
-    }
-    if (foundLogId === logId && foundEpoch > epoch) {
-      throw new MillraceError(
-        'SINK_FENCED',
-        `${where}: start ${foundEpoch} of this pipeline writes to it, and this process is start ` +
-          `${epoch}. Nothing was written. If the checkpoint directory is an older copy that was ` +
-          'put back, give it a fresh table: batches since then have other records',
-      );
-    }
   }
 }

@@ -6,10 +6,11 @@
  * asynchronous (libsql 0.5.29), so there is no other here. Executors use the synchronous one. A
  * value of a wrong type given to a statement may end the process: sqlite-values.ts checks all.
  * @module */
-import { MillraceError, toError } from '../core/errors.ts';
+import { orMissing } from './optional-package.ts';
 
 /** How long a statement waits for others that have the database locked. */
 const BUSY_MS = 30_000;
+const NEEDED = { sink: 'sqliteSink', name: 'libsql' };
 
 /** What can be bound, and nothing else. */
 export type BoundValue = string | number | bigint | null | Uint8Array;
@@ -33,7 +34,7 @@ export interface SyncSqliteConnection {
 /** Opens a file, which is made when it is not there. @throws {MillraceError} OPTIONS_INVALID when
  * the library is missing. */
 export async function openSqlite(file: string): Promise<SqliteConnection> {
-  const { default: Database } = await orMissing(import('libsql/promise'));
+  const { default: Database } = await orMissing(NEEDED, import('libsql/promise'));
   const db = new Database(file, { timeout: BUSY_MS });
   return {
     async exec(sql) {
@@ -49,7 +50,7 @@ export async function openSqlite(file: string): Promise<SqliteConnection> {
 
 /** @throws {MillraceError} OPTIONS_INVALID when the library is missing. */
 export async function openSqliteSync(file: string): Promise<SyncSqliteConnection> {
-  const { default: Database } = await orMissing(import('libsql'));
+  const { default: Database } = await orMissing(NEEDED, import('libsql'));
   const db = new Database(file, { timeout: BUSY_MS });
   return {
     exec: (sql) => void db.exec(sql),
@@ -57,19 +58,4 @@ export async function openSqliteSync(file: string): Promise<SyncSqliteConnection
     prepare: (sql) => db.prepare<[readonly BoundValue[]]>(sql),
     close: () => void db.close(),
   };
-}
-
-/** What an import gave. @throws {MillraceError} OPTIONS_INVALID that says what to install. */
-export async function orMissing<T>(importing: Promise<T>): Promise<T> {
-  try {
-    return await importing;
-  } catch (thrown) {
-    const cause = toError(thrown);
-    throw new MillraceError(
-      'OPTIONS_INVALID',
-      'sqliteSink needs the package libsql, which cannot be loaded here: npm install libsql ' +
-        `(${cause.message.split('\n')[0]})`,
-      { cause },
-    );
-  }
 }

@@ -17,10 +17,13 @@ import type { PartitionWriter, Sink, SinkBatch, SinkOwner } from '../dstream/sin
 import { SqliteLedger } from './sqlite-ledger.ts';
 import { openSqlite } from './sqlite-library.ts';
 import type { SqliteConnection } from './sqlite-library.ts';
-import { removeStaged, SqliteStaging } from './sqlite-staging.ts';
+import { SqliteStaging, sqliteStagingPrefix } from './sqlite-staging.ts';
 import type { StagedAttempt, StagingTarget } from './sqlite-staging.ts';
-import { sqlName, sqlText } from './sqlite-text.ts';
+import { sqlName, sqlText } from './sql-text.ts';
 import type { SqliteRow } from './sqlite-values.ts';
+import { removeStaged } from './staged-files.ts';
+import { checkTable, checkTokens, columnList, createTable, TABLE_OPTIONS } from './table-target.ts';
+import type { TableTarget } from './table-target.ts';
 
 export interface SqliteSinkOptions {
   /** Path of the database, relative to the working directory; made when it is not there. */
@@ -34,12 +37,9 @@ export interface SqliteSinkOptions {
   readonly batchTimeColumn?: string;
 }
 
-interface Target {
+interface Target extends TableTarget {
   /** As it was given. */
   readonly file: string;
-  readonly table: string;
-  readonly columns: Readonly<Record<string, string>>;
-  readonly batchTimeColumn: string | undefined;
 }
 
 /** A sink for `to`. Needs the package `libsql`, which is loaded when the pipeline starts.
@@ -70,12 +70,10 @@ class SqliteSink implements Sink<unknown> {
     return this.#withDatabase(`table ${table} cannot be used`, async (db) => {
       await transaction(db, async () => {
         await this.#ledger(db, owner).claim(true);
-        const columns = this.#columns().map((name) => `${sqlName(name)} ${this.#typeOf(name)}`);
-        await db.exec(`CREATE TABLE IF NOT EXISTS ${sqlName(table)} (${columns.join(', ')})`);
-        const names = this.#columns().map(sqlName).join(', ');
-        await db.rows(`SELECT ${names} FROM ${sqlName(table)} LIMIT 0`);
+        await db.exec(createTable(this.#to, 'INTEGER'));
+        await db.rows(`SELECT ${columnList(this.#to)} FROM ${sqlName(table)} LIMIT 0`);
       });
-      await removeStaged(this.#stagingTarget, owner);
+      await removeStaged(sqliteStagingPrefix(this.#stagingTarget, owner));
     });
   }
 
@@ -103,7 +101,7 @@ class SqliteSink implements Sink<unknown> {
   /** May be called again with the same tokens.
    * @throws {MillraceError} SINK_CONFLICT, SINK_FENCED, OUTPUT_FAILED. */
   async commit(batch: SinkBatch, tokens: readonly unknown[]): Promise<void> {
-    const attempts = tokens.map(stagedAttempt);
+    const attempts = checkTokens<StagedAttempt>(tokens, isAttempt);
     const staging = this.#staging(batch);
     reached('R6.before');
     await this.#withDatabase(`batch ${batch.batchTimeMs} cannot be committed`, async (db) => {
@@ -129,25 +127,15 @@ class SqliteSink implements Sink<unknown> {
   ): Promise<number> {
     const values = Object.keys(this.#to.columns).map((_, index) => `c${index}`);
     if (this.#to.batchTimeColumn !== undefined) values.push(String(batchTimeMs));
-    const names = this.#columns().map(sqlName).join(', ');
     const ids = attempts.map(({ attemptId }) => attemptId);
     await db.exec(
-      `INSERT INTO main.${sqlName(this.#to.table)} (${names})
+      `INSERT INTO main.${sqlName(this.#to.table)} (${columnList(this.#to)})
       SELECT ${values.join(', ')} FROM staged.rows WHERE attempt IN (${ids.join(', ')})`,
     );
     const [taken] = await db.rows('SELECT changes() AS n');
     const wanted = attempts.reduce((sum, { rowCount }) => sum + rowCount, 0);
     if (taken?.['n'] === wanted) return wanted;
     throw new Error(`${String(taken?.['n'])} rows are staged, its writers wrote ${wanted}`);
-  }
-
-  #columns(): readonly string[] {
-    const { columns, batchTimeColumn } = this.#to;
-    return [...Object.keys(columns), ...(batchTimeColumn === undefined ? [] : [batchTimeColumn])];
-  }
-
-  #typeOf(column: string): string {
-    return this.#to.columns[column] ?? 'INTEGER';
   }
 
   #ledger(db: SqliteConnection, owner: SinkOwner): SqliteLedger {
@@ -198,42 +186,19 @@ async function transaction<R>(db: SqliteConnection, body: () => Promise<R>): Pro
   }
 }
 
-/** @throws {MillraceError} BROKEN_INVARIANT when a token is not one of `openPartition`. */
-function stagedAttempt(token: unknown, partition: number): StagedAttempt {
-  const { attemptId, rowCount } = Object(token) as Record<keyof StagedAttempt, unknown>;
-  if (Number.isSafeInteger(attemptId) && Number.isSafeInteger(rowCount)) {
-    return { attemptId: attemptId as number, rowCount: rowCount as number };
-  }
-  throw new MillraceError(
-    'BROKEN_INVARIANT',
-    `the token of partition ${partition} did not come from its writer`,
-  );
+function isAttempt({
+  attemptId,
+  rowCount,
+}: Readonly<Record<keyof StagedAttempt, unknown>>): boolean {
+  return Number.isSafeInteger(attemptId) && Number.isSafeInteger(rowCount);
 }
 
 function checkOptions(given: unknown): Target {
   const check = new OptionCheck('sqliteSink');
-  const keys = ['file', 'table', 'columns', 'batchTimeColumn'];
-  const options = check.object(given ?? {}, keys);
+  const options = check.object(given ?? {}, ['file', ...TABLE_OPTIONS]);
   const file = check.text('file', options['file']);
   check.require(file !== ':memory:', 'file must be a file: every call opens it anew');
-  const table = check.text('table', options['table']);
-  check.require(
-    !/^(sqlite|millrace)_/i.test(table),
-    `table ${table} has a name that SQLite or millrace keeps for itself`,
-  );
-  const columns = Object.entries(Object(options['columns']) as Record<string, unknown>);
-  check.require(columns.length > 0, "columns must name one at least, as { word: 'TEXT' }");
-  for (const [name, type] of columns) check.text(`the type of column ${name}`, type);
-  const { batchTimeColumn } = options;
-  if (batchTimeColumn !== undefined) {
-    const name = check.text('batchTimeColumn', batchTimeColumn);
-    check.require(!columns.some(([other]) => other === name), `column ${name} is there twice`);
-  }
+  const table = checkTable(check, options, 'sqlite');
   check.finish();
-  return {
-    file,
-    table,
-    columns: Object.fromEntries(columns) as Readonly<Record<string, string>>,
-    batchTimeColumn: batchTimeColumn as string | undefined,
-  };
+  return { file, ...table };
 }

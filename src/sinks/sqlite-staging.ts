@@ -8,15 +8,13 @@
  * synced, and nothing is worth anything after a crash: the batch runs again. Attempts never mix,
  * since each has an id, and those of two starts have files of their own.
  * @module */
-import { createHash } from 'node:crypto';
-import { readdir, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { reached } from '../core/crash-point.ts';
-import { MillraceError, toError } from '../core/errors.ts';
 import type { PartitionWriter, SinkBatch, SinkOwner } from '../dstream/sink.ts';
 import { openSqlite, openSqliteSync } from './sqlite-library.ts';
 import type { BoundValue, SyncSqliteConnection } from './sqlite-library.ts';
 import { rowValues } from './sqlite-values.ts';
+import { notStaged, stagingDigits } from './staged-files.ts';
 
 /** Rows that are written in one transaction: others write in between. */
 const ROWS_AT_ONCE = 1_000;
@@ -38,18 +36,9 @@ export interface StagingTarget {
   readonly columns: readonly string[];
 }
 
-/** Removes what earlier starts of an output have left. */
-export async function removeStaged(to: StagingTarget, owner: SinkOwner): Promise<void> {
-  const prefix = prefixOf(to, owner);
-  for (const name of await readdir(dirname(prefix))) {
-    if (!name.startsWith(basename(prefix))) continue;
-    await rm(join(dirname(prefix), name), { force: true });
-  }
-}
-
-function prefixOf({ file, table }: StagingTarget, { logId, outputId }: SinkOwner): string {
-  const digits = createHash('sha256').update(`${logId}\n${outputId}\n${table}`).digest('hex');
-  return `${file}-millrace-${digits.slice(0, 8)}-`;
+/** Absolute path that the names of an output's files begin with. */
+export function sqliteStagingPrefix({ file, table }: StagingTarget, owner: SinkOwner): string {
+  return `${file}-millrace-${stagingDigits(owner, table)}-`;
 }
 
 export class SqliteStaging {
@@ -58,7 +47,7 @@ export class SqliteStaging {
   readonly #columns: readonly string[];
 
   constructor(to: StagingTarget, batch: SinkBatch) {
-    this.path = `${prefixOf(to, batch)}${batch.epoch}-${batch.batchTimeMs}.staged`;
+    this.path = `${sqliteStagingPrefix(to, batch)}${batch.epoch}-${batch.batchTimeMs}.staged`;
     this.#columns = to.columns;
   }
 
@@ -149,11 +138,4 @@ class StagedWriter implements PartitionWriter<unknown> {
     this.#rowCount += this.#pending.length;
     this.#pending.length = 0;
   }
-}
-
-function notStaged(error: unknown): MillraceError {
-  const cause = toError(error);
-  return new MillraceError('OUTPUT_FAILED', `rows could not be staged: ${cause.message}`, {
-    cause,
-  });
 }

@@ -7,8 +7,7 @@
  * What SQLite cannot give back is refused, never changed: NaN (it would become NULL), text with a
  * NUL character (cut there) or with half a surrogate pair, integers past 64 bits, dates, objects.
  * @module */
-import { inspect } from 'node:util';
-import { MillraceError } from '../core/errors.ts';
+import { storableText, unsupported, valuesOf } from './row-values.ts';
 import type { BoundValue } from './sqlite-library.ts';
 
 export type SqliteValue = string | number | bigint | boolean | null | undefined | Uint8Array;
@@ -18,34 +17,16 @@ export type SqliteRow = readonly SqliteValue[] | Readonly<Record<string, SqliteV
 
 const INTEGER_MIN = -(2n ** 63n);
 const INTEGER_MAX = 2n ** 63n - 1n;
-const UNSTORABLE_TEXT = /\0|\p{Surrogate}/u;
-const SHOWN_CHARS_MAX = 80;
 
 /** @throws {MillraceError} RECORD_UNSUPPORTED naming the column. */
 export function rowValues(record: unknown, columns: readonly string[]): BoundValue[] {
-  if (Array.isArray(record)) return arrayValues(record, columns);
-  if (typeof record !== 'object' || record === null || ArrayBuffer.isView(record)) {
-    throw unsupported(record, `is no row of ${columns.length} columns: map it to an array`);
-  }
-  for (const key of Object.keys(record)) {
-    if (!columns.includes(key)) throw unsupported(record, `has ${key}, which is no column`);
-  }
-  const row = record as Readonly<Record<string, unknown>>;
-  return columns.map((column) => boundValue(row[column], column));
-}
-
-function arrayValues(record: readonly unknown[], columns: readonly string[]): BoundValue[] {
-  if (record.length !== columns.length) {
-    throw unsupported(record, `has ${record.length} values for ${columns.length} columns`);
-  }
-  return columns.map((column, index) => boundValue(record[index], column));
+  return valuesOf(record, columns, boundValue);
 }
 
 function boundValue(value: unknown, column: string): BoundValue {
   switch (typeof value) {
     case 'string':
-      if (!UNSTORABLE_TEXT.test(value)) return value;
-      throw unsupported(value, `of column ${column} has a NUL character or half a surrogate pair`);
+      return storableText(value, column);
     case 'number':
       if (Number.isNaN(value)) throw unsupported(value, `of column ${column} would become NULL`);
       return Number.isSafeInteger(value) ? BigInt(value) : value;
@@ -60,10 +41,4 @@ function boundValue(value: unknown, column: string): BoundValue {
       if (value === null || value instanceof Uint8Array) return value;
       throw unsupported(value, `of column ${column} is no value of SQLite: map it to text first`);
   }
-}
-
-function unsupported(value: unknown, why: string): MillraceError {
-  const text = inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY });
-  const shown = text.length > SHOWN_CHARS_MAX ? `${text.slice(0, SHOWN_CHARS_MAX)}…` : text;
-  return new MillraceError('RECORD_UNSUPPORTED', `${shown} ${why}`);
 }

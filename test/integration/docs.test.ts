@@ -25,6 +25,7 @@ import { readLines } from '../support/batch-output.ts';
 import { Document, readDocuments, ROOT, sourceFiles } from '../support/documents.ts';
 import type { FencedBlock } from '../support/documents.ts';
 import { freePorts } from '../support/peers.ts';
+import { PostgresPlace, whyNoPostgres } from '../support/postgres-place.ts';
 
 const TSC = join(ROOT, 'node_modules/typescript/bin/tsc');
 const TSX = pathToFileURL(join(ROOT, 'node_modules/tsx/dist/loader.mjs')).href;
@@ -47,6 +48,9 @@ const running = new Document('docs/running.md');
 /** A user's project with millrace installed. */
 let project: string;
 let port: number;
+/** Stands for the server that examples name, where there can be one. */
+let postgres: PostgresPlace | undefined;
+const POSTGRES_URL = /postgres:\/\/[^']+/;
 const children = new Set<ReturnType<typeof spawn>>();
 
 /** Names of files that pieces of code give themselves in their first line. */
@@ -58,13 +62,15 @@ function nameOf({ text, place }: FencedBlock): string {
 beforeAll(async () => {
   project = mkdtempSync(join(tmpdir(), 'millrace-docs-'));
   [port = 0] = await freePorts(1);
+  if (whyNoPostgres() === undefined) postgres = await PostgresPlace.start();
   mkdirSync(join(project, 'node_modules/.bin'), { recursive: true });
   symlinkSync(ROOT, join(project, 'node_modules/millrace'));
   symlinkSync('../millrace/dist/cli/main.js', join(project, 'node_modules/.bin/millrace'));
   writeFileSync(join(project, 'package.json'), '{ "type": "module" }');
   for (const block of blocks) {
     if (block.language !== 'ts') continue;
-    writeFileSync(join(project, nameOf(block)), block.text.replaceAll('8080', String(port)));
+    const text = block.text.replaceAll('8080', String(port));
+    writeFileSync(join(project, nameOf(block)), text.replace(POSTGRES_URL, postgres?.url ?? '$&'));
   }
   writeOperatorExamples();
 });
@@ -82,8 +88,9 @@ export const examples = [\n${examples.join(',\n')}];\n`,
   );
 }
 
-afterAll(() => {
+afterAll(async () => {
   for (const child of children) child.kill('SIGKILL');
+  await postgres?.close();
   rmSync(project, { recursive: true, force: true });
 });
 
@@ -163,7 +170,9 @@ describe('TypeScript', () => {
   });
 
   const pipelines = ofLanguage('ts').filter(({ text }) => text.includes('export default'));
-  it.each(pipelines.map((block) => [block.place, nameOf(block)]))('%s runs', (_, file) => {
+  const named = pipelines.map((block) => [block.place, nameOf(block)] as const);
+  it.for(named)('%s runs', ([, file], { skip }) => {
+    skip(file.includes('postgres') && postgres === undefined, 'it needs Postgres');
     forgetRuns();
     const ended = shell(`npx millrace run ${file} --batches 2 --batch-interval 200ms`);
     expect(ended.status, ended.stderr).toBe(0);

@@ -16,6 +16,7 @@ import { SIMULATED_DISK_BREAKS } from './breaks/simulated-disk.ts';
 import { TWO_COPIES_BREAKS } from './breaks/two-copies.ts';
 import { INVERSE_WINDOW_BREAKS } from './breaks/inverse-windows.ts';
 import { SLICE_BREAKS } from './breaks/slice.ts';
+import { POSTGRES_BREAKS } from './breaks/postgres.ts';
 import { SINK_BREAKS } from './breaks/sinks.ts';
 import { STATE_BREAKS } from './breaks/state.ts';
 import { TOUCHED_KEY_BREAKS } from './breaks/touched-keys.ts';
@@ -47,6 +48,7 @@ export const BREAKS: readonly Break[] = [
   ...LIFE_CYCLE_BREAKS,
   ...FLOW_CONTROL_BREAKS,
   ...SINK_BREAKS,
+  ...POSTGRES_BREAKS,
   ...PEERS_BREAKS,
   ...TOUCHED_KEY_BREAKS,
   ...UPGRADE_BREAKS,

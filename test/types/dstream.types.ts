@@ -1,7 +1,15 @@
 /** What the public API lets compile, and what it does not. Checked by `npm run typecheck`, never
  * run.
  * @module */
-import { Receiver, definePipeline, milliseconds, seconds, sqliteSink, stateSpec } from 'millrace';
+import {
+  Receiver,
+  definePipeline,
+  milliseconds,
+  postgresSink,
+  seconds,
+  sqliteSink,
+  stateSpec,
+} from 'millrace';
 import type {
   Batch,
   BatchTimeMs,
@@ -400,6 +408,7 @@ export function sinks(numbers: DStream<number>, mixed: DStream<number | string>)
   mixed.map((record) => ({ word: String(record), n: undefined })).to(table);
   // @ts-expect-error a number is no row
   numbers.to(table);
+  numbers.map((n) => [new Date(n)]).to(postgresSink({ url: '', table: 't', columns: { at: '' } }));
   // @ts-expect-error a Date is no value of SQLite
   numbers.map((n) => [new Date(n)]).to(table);
 }

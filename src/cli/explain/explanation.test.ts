@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { graphOf } from '../../../test/support/inline-driver.ts';
 import type { PipelineContext } from '../../dstream/pipeline-context.ts';
 import { outputGuarantee } from '../../sinks/sink-factory.ts';
+import { postgresSink } from '../../sinks/postgres-sink.ts';
 import { sqliteSink } from '../../sinks/sqlite-sink.ts';
 import { sourceGuarantee } from '../../sources/receiver-factory.ts';
 import { explainGraph } from './explanation.ts';
@@ -90,9 +91,11 @@ describe('the edge to a sink', () => {
       commit: () => expect.fail('nothing is started'),
     } as const;
     const rows = sqliteSink({ file: 'o.db', table: 't', columns: { n: 'INTEGER' } });
+    const table = postgresSink({ url: 'postgres://h/d', table: 't', columns: { n: 'int' } });
     const { edges } = await explain((ssc) => {
       const ones = ssc.queueStream([['x']]).map((): [number] => [1]);
       ones.to(rows, { id: 'rows' });
+      ones.to(table, { id: 'table' });
       ones.to(own, { id: 'own' });
       ones.to({ ...own, reason: 'it appends' }, { id: 'told' });
     });
@@ -102,6 +105,12 @@ describe('the edge to a sink', () => {
         to: null,
         guarantee: 'exactly-once',
         reason: expect.stringContaining('one transaction'),
+      },
+      {
+        from: 'table',
+        to: null,
+        guarantee: 'exactly-once',
+        reason: expect.stringContaining('a later start closes'),
       },
       { from: 'own', to: null, guarantee: 'at-least-once', reason: 'as its sink says' },
       { from: 'told', to: null, guarantee: 'at-least-once', reason: 'it appends' },

@@ -5,6 +5,7 @@ import type { Break } from './break.ts';
 
 const SINK = 'src/sinks/sqlite-sink.ts';
 const LEDGER = 'src/sinks/sqlite-ledger.ts';
+const CLAIM = 'src/sinks/output-claim.ts';
 const TEST = 'src/sinks/sqlite-sink.test.ts';
 
 export const SINK_BREAKS: readonly Break[] = [
@@ -70,9 +71,9 @@ export const SINK_BREAKS: readonly Break[] = [
   {
     name: 'SQLite: an earlier start may write after a later one',
     violates: 'fencing by epoch',
-    file: LEDGER,
-    find: 'foundLogId === logId && foundEpoch > epoch',
-    replace: 'foundLogId === logId && foundEpoch > epoch + 1',
+    file: CLAIM,
+    find: 'found.logId === logId && found.epoch > epoch',
+    replace: 'found.logId === logId && found.epoch > epoch + 1',
     caughtBy: unit(TEST, 'is refused at every step on the database'),
   },
   {
@@ -102,9 +103,9 @@ export const SINK_BREAKS: readonly Break[] = [
   {
     name: 'SQLite: rows of another checkpoint directory are taken for ours',
     violates: 'the key of a batch',
-    file: LEDGER,
-    find: 'foundLogId !== logId && foundLogId !== NO_LOG_ID',
-    replace: 'foundLogId !== logId && foundLogId === NO_LOG_ID',
+    file: CLAIM,
+    find: 'found.logId !== logId && found.logId !== NO_LOG_ID',
+    replace: 'found.logId !== logId && found.logId === NO_LOG_ID',
     caughtBy: unit(TEST, 'are refused, with the statements'),
   },
   {
@@ -126,9 +127,9 @@ export const SINK_BREAKS: readonly Break[] = [
   {
     name: 'SQLite: text with a NUL character is cut',
     violates: 'I12',
-    file: 'src/sinks/sqlite-values.ts',
-    find: 'if (!UNSTORABLE_TEXT.test(value)) return value;',
-    replace: 'if (value !== undefined) return value;',
+    file: 'src/sinks/row-values.ts',
+    find: 'if (!UNSTORABLE_TEXT.test(text)) return text;',
+    replace: 'if (!UNSTORABLE_TEXT.test(text) || column !== undefined) return text;',
     caughtBy: unit('src/sinks/sqlite-values.test.ts', 'refuses'),
   },
   {
