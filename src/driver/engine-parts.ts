@@ -64,6 +64,8 @@ export interface EngineInput {
   /** Called last of all, when the run has ended; absent: the disk is not the run's own. */
   readonly closeDisk?: () => Promise<void>;
   readonly clock: Clock;
+  /** Whose time batches are named by, and whose timers cut them. @defaultValue `clock` */
+  readonly batchClock?: Clock;
   readonly events: EventBus;
   readonly spawn: SpawnReceiverExecutor;
   readonly spawnTasks: SpawnTaskExecutors;
@@ -390,7 +392,7 @@ function buildScheduler(base: Base, tasks: TaskScheduler, spillDirectory: string
 
 function buildGenerator(base: Base, scheduler: BatchScheduler): BatchGenerator {
   const { input, hooks, tracker, times } = base;
-  const { graph, clock, events, options } = input;
+  const { graph, clock: engineClock, batchClock: clock = engineClock, events, options } = input;
   return new BatchGenerator({
     graph,
     clock,

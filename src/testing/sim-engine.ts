@@ -8,6 +8,7 @@
  * and sources, which open their own. @module */
 import { BlockArena } from '../blocks/block-arena.ts';
 import type { ArenaHandle } from '../blocks/block-arena.ts';
+import type { Clock } from '../core/clock.ts';
 import { present } from '../core/assert.ts';
 import { toError } from '../core/errors.ts';
 import { EventBus } from '../core/events.ts';
@@ -35,7 +36,7 @@ import type { SimExecutorHost } from './sim-receiver-executors.ts';
 import { Lane, SimThread } from './sim-scheduler.ts';
 import type { SimScheduler } from './sim-scheduler.ts';
 import { SimSink } from './sim-sink.ts';
-import type { SimDatabase } from './sim-sink.ts';
+import type { SimDatabase, SinkPlace } from './sim-sink.ts';
 import { SimTaskExecutors } from './sim-task-executors.ts';
 import { SimWaits } from './sim-waits.ts';
 
@@ -69,6 +70,12 @@ export interface SimProgram {
   readonly slowness: { readonly driver: number; readonly receivers: number };
   /** The longest that a call of the database takes. */
   readonly sinkDelayMs: number;
+  /** What a thread makes of the pipeline. @defaultValue one graph for all of them */
+  readonly load?: () => LoadedPipeline;
+  /** What outputs write to. @defaultValue the database of the machine */
+  readonly sinkOf?: (node: GraphNode, place: SinkPlace) => Sink<unknown>;
+  /** When batches are cut. @defaultValue the clock of the process */
+  readonly batchClock?: Clock;
   readonly onEvent: (event: EngineEvent) => void;
   readonly onAnnounced: SimExecutorHost['onAnnounced'];
 }
@@ -81,7 +88,7 @@ export class SimEngine {
   readonly #waits: SimWaits;
   readonly #executors: SimReceiverExecutor[] = [];
   readonly #driverDisk: Lane;
-  /** Of all threads: what it does must not depend on who built it. */
+  /** Of the driver. */
   readonly #pipeline: LoadedPipeline;
   #engine: Engine | undefined;
   #arena: BlockArena | undefined;
@@ -96,7 +103,7 @@ export class SimEngine {
     this.#disk = machine.disk.attach();
     this.#waits = new SimWaits(machine.scheduler);
     const { definition } = program;
-    this.#pipeline = { definition, graph: buildGraph(definition) };
+    this.#pipeline = program.load?.() ?? { definition, graph: buildGraph(definition) };
     this.#driverDisk = new Lane('driver disk', this.process);
     this.#driverDisk.slowness = program.slowness.driver;
     this.#events.subscribe(program.onEvent);
@@ -220,6 +227,7 @@ export class SimEngine {
       ...(this.#keyedState === undefined ? {} : { state: this.#keyedState }),
       disk: home.disk,
       clock: this.#clockOf(this.process),
+      ...(this.#program.batchClock === undefined ? {} : { batchClock: this.#program.batchClock }),
       events: this.#events,
       newId: this.#machine.newId,
       newArena: () => this.#newArena(),
@@ -234,7 +242,7 @@ export class SimEngine {
             return this.#openDisk(lane);
           },
           attachArena: (handle) => BlockArena.attach(handle, this.#waits),
-          load: () => this.#pipeline,
+          load: () => this.#load(),
           onAnnounced: this.#program.onAnnounced,
         });
         this.#executors.push(executor);
@@ -247,7 +255,7 @@ export class SimEngine {
           arena,
           threads,
           openDisk: (lane) => this.#openDisk(lane),
-          load: () => this.#pipeline,
+          load: () => this.#load(),
           sinkOf: (node, thread) => this.#sinkOf(node, thread),
           deathShare: this.#program.taskDeathShare,
         }),
@@ -255,11 +263,17 @@ export class SimEngine {
     });
   }
 
-  #sinkOf(_node: GraphNode, thread: SimThread): Sink<unknown> {
+  /** For one thread: an import of its own, unless the program has one graph for all of them. */
+  #load(): LoadedPipeline {
+    return this.#program.load?.() ?? this.#pipeline;
+  }
+
+  #sinkOf(node: GraphNode, thread: SimThread): Sink<unknown> {
     const lane = new Lane(`sink of ${thread.name}`, thread);
-    const { sinkDelayMs: delayMs } = this.#program;
+    const { sinkDelayMs: delayMs, sinkOf } = this.#program;
     const { scheduler, database } = this.#machine;
-    return new SimSink(database, { scheduler, lane, delayMs });
+    const place = { scheduler, lane, delayMs };
+    return sinkOf?.(node, place) ?? new SimSink(database, place);
   }
 
   #openDisk(lane: Lane) {

@@ -7,7 +7,7 @@ import type { Lane, SimScheduler } from './sim-scheduler.ts';
 
 /** Committed records by `<output>@<batch time>`, and what attempts at a batch wanted to commit. */
 export class SimDatabase {
-  readonly committed = new Map<string, readonly string[]>();
+  readonly committed: Map<string, readonly string[]> = new Map();
   /** Faults: told of each call, and throws when it is to fail. */
   before: (call: 'prepare' | 'write' | 'commit') => void = () => {};
   #logId: string | undefined;
@@ -19,65 +19,24 @@ export class SimDatabase {
   }
 }
 
-export class SimSink implements Sink<unknown> {
-  readonly target = 'the simulated database';
-  readonly guarantee = 'exactly-once';
-  readonly #database: SimDatabase;
-  readonly #scheduler: SimScheduler;
-  readonly #lane: Lane;
-  readonly #delayMs: number;
+/** What the calls of one thread to a database are made with. */
+export interface SinkPlace {
+  readonly scheduler: SimScheduler;
+  readonly lane: Lane;
+  /** The longest that a call takes. */
+  readonly delayMs: number;
+}
 
-  constructor(
-    database: SimDatabase,
-    {
-      scheduler,
-      lane,
-      delayMs,
-    }: {
-      readonly scheduler: SimScheduler;
-      readonly lane: Lane;
-      /** The longest that a call takes. */
-      readonly delayMs: number;
-    },
-  ) {
-    this.#delayMs = delayMs;
-    this.#database = database;
-    this.#scheduler = scheduler;
-    this.#lane = lane;
+/** Calls that take their time: the effect of each comes at once or with its answer. */
+export class SinkTurns {
+  readonly #place: SinkPlace;
+
+  constructor(place: SinkPlace) {
+    this.#place = place;
   }
 
-  prepare(batch: SinkBatch): Promise<'needed' | 'already-committed'> {
-    return this.#turn(`prepare ${keyOf(batch)}`, () => {
-      this.#database.before('prepare');
-      this.#database.requireLog(batch.logId);
-      return this.#database.committed.has(keyOf(batch)) ? 'already-committed' : 'needed';
-    });
-  }
-
-  openPartition(batch: SinkBatch, partition: number): Promise<PartitionWriter<unknown>> {
-    const records: string[] = [];
-    return this.#turn(`open ${keyOf(batch)} ${partition}`, () => ({
-      write: (record) => void records.push(String(record)),
-      close: () =>
-        this.#turn(`close ${keyOf(batch)} ${partition}`, () => {
-          this.#database.before('write');
-          return records;
-        }),
-      abort: () => Promise.resolve(),
-    }));
-  }
-
-  commit(batch: SinkBatch, tokens: readonly unknown[]): Promise<void> {
-    return this.#turn(`commit ${keyOf(batch)}`, () => {
-      this.#database.before('commit');
-      this.#database.requireLog(batch.logId);
-      if (this.#database.committed.has(keyOf(batch))) return; // by a try that was cut off
-      this.#database.committed.set(keyOf(batch), (tokens as readonly (readonly string[])[]).flat());
-    });
-  }
-
-  /** The effect comes at once or with the answer. */
-  #turn<T>(label: string, act: () => T): Promise<T> {
+  take<T>(label: string, act: () => T): Promise<T> {
+    const { scheduler, lane, delayMs: longestMs } = this.#place;
     return new Promise((resolve, reject) => {
       const run = (): (() => void) => {
         try {
@@ -87,12 +46,54 @@ export class SimSink implements Sink<unknown> {
           return () => reject(toError(error));
         }
       };
-      const isEarly = this.#lane.thread.isAlive && this.#scheduler.chance(0.5);
+      const isEarly = lane.thread.isAlive && scheduler.chance(0.5);
       const settle = isEarly ? run() : undefined;
-      const answer = (): void => this.#scheduler.post(this.#lane, label, () => (settle ?? run())());
-      const delayMs = this.#scheduler.below(this.#delayMs);
+      const answer = (): void => scheduler.post(lane, label, () => (settle ?? run())());
+      const delayMs = scheduler.below(longestMs);
       if (delayMs === 0) answer();
-      else this.#scheduler.after(this.#lane.thread, delayMs, answer);
+      else scheduler.after(lane.thread, delayMs, answer);
+    });
+  }
+}
+
+export class SimSink implements Sink<unknown> {
+  readonly target = 'the simulated database';
+  readonly guarantee = 'exactly-once';
+  readonly #database: SimDatabase;
+  readonly #turns: SinkTurns;
+
+  constructor(database: SimDatabase, place: SinkPlace) {
+    this.#database = database;
+    this.#turns = new SinkTurns(place);
+  }
+
+  prepare(batch: SinkBatch): Promise<'needed' | 'already-committed'> {
+    return this.#turns.take(`prepare ${keyOf(batch)}`, () => {
+      this.#database.before('prepare');
+      this.#database.requireLog(batch.logId);
+      return this.#database.committed.has(keyOf(batch)) ? 'already-committed' : 'needed';
+    });
+  }
+
+  openPartition(batch: SinkBatch, partition: number): Promise<PartitionWriter<unknown>> {
+    const records: string[] = [];
+    return this.#turns.take(`open ${keyOf(batch)} ${partition}`, () => ({
+      write: (record) => void records.push(String(record)),
+      close: () =>
+        this.#turns.take(`close ${keyOf(batch)} ${partition}`, () => {
+          this.#database.before('write');
+          return records;
+        }),
+      abort: () => Promise.resolve(),
+    }));
+  }
+
+  commit(batch: SinkBatch, tokens: readonly unknown[]): Promise<void> {
+    return this.#turns.take(`commit ${keyOf(batch)}`, () => {
+      this.#database.before('commit');
+      this.#database.requireLog(batch.logId);
+      if (this.#database.committed.has(keyOf(batch))) return; // by a try that was cut off
+      this.#database.committed.set(keyOf(batch), (tokens as readonly (readonly string[])[]).flat());
     });
   }
 }

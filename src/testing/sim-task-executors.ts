@@ -151,10 +151,11 @@ export class SimTaskExecutors implements TaskExecutors {
     const { arena, openDisk, process, load, sinkOf } = this.#host;
     const thread = new SimThread(`tasks ${this.#started}`, process);
     this.#started += 1;
+    let pipeline: LoadedPipeline | undefined;
     const executor = new TaskExecutor(this.#data, {
       arena,
       disk: openDisk(new Lane(`disk of ${thread.name}`, thread)),
-      load: () => Promise.resolve(load()),
+      load: () => Promise.resolve((pipeline ??= load())),
       createSink: (node) => sinkOf(node, thread),
     });
     const slot = { thread, executor, lane: new Lane(`to ${thread.name}`, thread) };

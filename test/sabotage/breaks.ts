@@ -1,5 +1,6 @@
 /** All deliberate breaks, in the order in which they run. @module */
 import { BENCH_BREAKS } from './breaks/bench.ts';
+import { CRASH_KIT_BREAKS } from './breaks/crash-kit.ts';
 import { DEDUPE_BREAKS } from './breaks/dedupe.ts';
 import { DISK_THREAD_BREAKS } from './breaks/disk-thread.ts';
 import { ENGINE_SIMULATION_BREAKS } from './breaks/engine-simulation.ts';
@@ -54,4 +55,5 @@ export const BREAKS: readonly Break[] = [
   ...UPGRADE_BREAKS,
   ...SLICE_BREAKS,
   ...DEDUPE_BREAKS,
+  ...CRASH_KIT_BREAKS,
 ];

@@ -11,6 +11,7 @@ import { msgpackCodec } from '../../src/serde/msgpack-codec.ts';
 import { SimDisk } from '../../src/testing/sim-disk.ts';
 import { SIM_HOME, SimEngine } from '../../src/testing/sim-engine.ts';
 import type { SimMachine } from '../../src/testing/sim-engine.ts';
+import { memoryOf, namesFrom } from '../../src/testing/sim-machine.ts';
 import { SimScheduler } from '../../src/testing/sim-scheduler.ts';
 import type { SimThread } from '../../src/testing/sim-scheduler.ts';
 import { SimDatabase } from '../../src/testing/sim-sink.ts';
@@ -89,13 +90,7 @@ export class EngineHistory {
       scheduler: this.scheduler,
       disk: this.disk,
       database: this.database,
-      newId: () =>
-        Array.from({ length: 4 }, () =>
-          this.scheduler
-            .below(2 ** 32)
-            .toString(16)
-            .padStart(8, '0'),
-        ).join(''),
+      newId: namesFrom(this.scheduler),
       memoryOf,
     };
   }
@@ -489,16 +484,6 @@ function codeOf(failure: Error): string | undefined {
   return failure.code === 'TASK_FAILED' && failure.cause instanceof MillraceError
     ? failure.cause.code
     : failure.code;
-}
-
-const memories = new Map<number, SharedArrayBuffer>();
-
-/** One of each size for all histories: they come one after the other, and new memory is dear. */
-function memoryOf(bytes: number): SharedArrayBuffer {
-  const memory = memories.get(bytes) ?? new SharedArrayBuffer(bytes);
-  memories.set(bytes, memory);
-  new Uint8Array(memory).fill(0);
-  return memory;
 }
 
 /** Files of the checkpoint directory, by their paths in it. */

@@ -1,7 +1,9 @@
 /** What `millrace/testing` lets compile, and what it does not. Checked by `npm run typecheck`, never
  * run.
  * @module */
-import { testStream, testStream2 } from 'millrace/testing';
+import { definePipeline } from 'millrace';
+import { crashTest, testStream, testStream2 } from 'millrace/testing';
+import type { CrashReport } from 'millrace/testing';
 
 export async function streams(): Promise<void> {
   const counts: [string, number][][] = await testStream([['a'], []], (s) => s.countByValue());
@@ -48,4 +50,22 @@ export async function twoStreams(): Promise<void> {
   void testStream2([[1]], [[2]], (left, right) => left.join(right));
   // @ts-expect-error the streams are of different types
   void testStream2([[1]], [['a']], (left, right) => left.union(right));
+}
+
+export async function crashes(): Promise<void> {
+  const pipeline = definePipeline({ name: 'words' }, (ssc) => {
+    ssc.queueStream([['a']]).print();
+  });
+  const report: CrashReport = await crashTest(pipeline, { seeds: 5, executors: [1, 2] });
+  const kills: number | undefined = report.faults.kill;
+  void kills;
+  void crashTest((life) => (life > 1 ? pipeline : { default: pipeline }));
+  void crashTest(pipeline, { input: { a: [['b'], []] }, seeds: [1, 2], faults: ['kill'] });
+
+  // @ts-expect-error there is no such fault
+  void crashTest(pipeline, { faults: ['flood'] });
+  // @ts-expect-error one array for each batch
+  void crashTest(pipeline, { input: { a: ['b'] } });
+  // @ts-expect-error a seed is a number
+  void crashTest(pipeline, { seeds: '1' });
 }

@@ -3,8 +3,9 @@
  * difference.
  * @module */
 import { AssertionError } from 'node:assert';
-import { inspect, isDeepStrictEqual } from 'node:util';
+import { isDeepStrictEqual } from 'node:util';
 import { OptionCheck } from '../../dstream/option-check.ts';
+import { differenceOf, showWhole as show } from './batch-difference.ts';
 import { checkBatches } from './kit-options.ts';
 
 export interface ExpectOptions {
@@ -46,7 +47,7 @@ function findDifference(actual: Batches, expected: Batches, ordered: boolean): s
     if (got === undefined || wanted === undefined) {
       return `${actual.length} batches instead of ${expected.length}`;
     }
-    const [missing, extra] = [without(wanted, got), without(got, wanted)];
+    const { missing, extra } = differenceOf(got, wanted);
     if (missing.length > 0 || extra.length > 0) {
       const parts = [
         missing.length > 0 ? ` lacks ${show(missing)}` : '',
@@ -59,34 +60,4 @@ function findDifference(actual: Batches, expected: Batches, ordered: boolean): s
     }
   }
   return undefined;
-}
-
-/** What is left of `records` when each of `taken` has taken an equal one away. */
-function without(records: readonly unknown[], taken: readonly unknown[]): unknown[] {
-  const byText = new Map<string, unknown[]>();
-  for (const record of taken) {
-    const text = show(record);
-    const same = byText.get(text);
-    if (same === undefined) byText.set(text, [record]);
-    else same.push(record);
-  }
-  return records.filter((record) => {
-    const candidates = byText.get(show(record)) ?? [];
-    const found = candidates.findIndex((candidate) => isDeepStrictEqual(candidate, record));
-    if (found === -1) return true;
-    candidates.splice(found, 1);
-    return false;
-  });
-}
-
-/** Equal values look equal: nothing is cut off, and keys are sorted. */
-function show(value: unknown): string {
-  return inspect(value, {
-    depth: Number.POSITIVE_INFINITY,
-    maxArrayLength: Number.POSITIVE_INFINITY,
-    maxStringLength: Number.POSITIVE_INFINITY,
-    breakLength: Number.POSITIVE_INFINITY,
-    compact: true,
-    sorted: true,
-  });
 }

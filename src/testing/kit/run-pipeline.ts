@@ -4,14 +4,12 @@
  * The module is the one that is deployed: what it builds, builds here. A batch has the next time of
  * the clock's grid, as in an engine; the clock is moved there first.
  * @module */
-import { MillraceError } from '../../core/errors.ts';
 import type { BatchTimeMs, StreamId } from '../../core/ids.ts';
 import { resolveOptions } from '../../core/options.ts';
-import type { Graph, GraphNode, OperatorKind } from '../../dstream/graph.ts';
+import type { Graph, GraphNode } from '../../dstream/graph.ts';
 import { inputOptions } from '../../dstream/input-options.ts';
 import { OptionCheck } from '../../dstream/option-check.ts';
-import { buildGraph, isPipelineDefinition } from '../../dstream/pipeline.ts';
-import type { PipelineDefinition } from '../../dstream/pipeline.ts';
+import { buildGraph } from '../../dstream/pipeline.ts';
 import type { Leaf } from '../../dstream/task-spec.ts';
 import { CapturedRun } from './captured-run.ts';
 import type { CapturedOutput } from './captured-run.ts';
@@ -19,19 +17,14 @@ import { InlineEngine } from './inline-engine.ts';
 import type { InlineBatch, LeavesOf } from './inline-engine.ts';
 import { packInput } from './inline-inputs.ts';
 import type { BatchRecords } from './inline-inputs.ts';
-import { checkBatches, resolveShape, SHAPE_KEYS } from './kit-options.ts';
+import { resolveShape, SHAPE_KEYS } from './kit-options.ts';
 import type { ResolvedShape, RunShape } from './kit-options.ts';
 import { ManualClock } from './manual-clock.ts';
 import { callOutput, openCalled } from './output-calls.ts';
+import { checkCalled, checkInputs, definitionOf } from './pipeline-module.ts';
+import type { PipelineModule } from './pipeline-module.ts';
 
 const CALL = 'runPipeline';
-const CALLABLE: ReadonlySet<OperatorKind> = new Set(['foreachBatch', 'foreachPartition', 'to']);
-
-/** A definition, a module that has one as its default export, or the promise of `import()`. */
-export type PipelineModule =
-  | PipelineDefinition
-  | { readonly default: PipelineDefinition }
-  | PromiseLike<PipelineDefinition | { readonly default: PipelineDefinition }>;
 
 export interface RunPipelineOptions extends RunShape {
   /** Records by the id of the input, one array for each batch. An input that is not here gets
@@ -54,7 +47,7 @@ export async function runPipeline(
   pipeline: PipelineModule,
   options?: RunPipelineOptions,
 ): Promise<CapturedRun> {
-  const definition = definitionOf(await pipeline);
+  const definition = definitionOf(await pipeline, { call: CALL, option: 'inputs' });
   const { batchIntervalMs } = resolveOptions({ module: definition.options });
   const graph = buildGraph(definition);
   const run = checkOptions(graph, options);
@@ -122,20 +115,6 @@ function queueLeaves({ id, batches = [] }: GraphNode, index: number, slices: num
   }));
 }
 
-function definitionOf(given: unknown): PipelineDefinition {
-  let value = given;
-  // A module, and one that was compiled to CommonJS, whose default export lies one level deeper.
-  for (let depth = 0; depth < 2 && !isPipelineDefinition(value); depth += 1) {
-    value = (Object(value) as { readonly default?: unknown }).default;
-  }
-  if (isPipelineDefinition(value)) return value;
-  throw new MillraceError(
-    'PIPELINE_INVALID',
-    `${CALL}: give what definePipeline returned, or a module with that as its default export: ` +
-      "runPipeline(import('./pipeline.ts'), { inputs })",
-  );
-}
-
 interface CheckedRun {
   readonly shape: ResolvedShape;
   readonly records: ReadonlyMap<string, BatchRecords>;
@@ -146,7 +125,7 @@ interface CheckedRun {
 function checkOptions(graph: Graph, options: unknown): CheckedRun {
   const check = new OptionCheck(CALL);
   const given = check.object(options, ['inputs', 'clock', 'call', ...SHAPE_KEYS]);
-  const records = checkInputs(check, graph, given['inputs']);
+  const records = checkInputs(check, graph, { option: 'inputs', given: given['inputs'] });
   const queues = graph.inputs.filter(({ id }) => !records.has(id)).map(({ batches }) => batches);
   const lengths = [...records.values(), ...queues].map((batches) => batches?.length ?? 0);
   const shape = resolveShape(check, given, Math.max(0, ...lengths));
@@ -156,37 +135,4 @@ function checkOptions(graph: Graph, options: unknown): CheckedRun {
   const called = checkCalled(check, graph, given['call']);
   check.finish();
   return { shape, records, clock: clock as ManualClock, called };
-}
-
-function checkInputs(
-  check: OptionCheck,
-  graph: Graph,
-  given: unknown,
-): ReadonlyMap<string, BatchRecords> {
-  const ids = graph.inputs.map(({ id }) => id);
-  const isObject = given === undefined || (typeof given === 'object' && given !== null);
-  check.require(isObject, 'inputs must be an object with the ids of inputs as its keys');
-  const entries = Object.entries(isObject ? (given ?? {}) : {});
-  for (const [id] of entries) {
-    check.require(
-      ids.includes(id),
-      `the pipeline has no input ${JSON.stringify(id)}; its inputs are ${ids.join(', ')}`,
-    );
-  }
-  return new Map(
-    entries.map(([id, batches]) => [id, checkBatches(check, `inputs.${id}`, batches)]),
-  );
-}
-
-function checkCalled(check: OptionCheck, graph: Graph, given: unknown = []): ReadonlySet<string> {
-  const callable = graph.outputs.flatMap(({ id, kind }) => (CALLABLE.has(kind) ? [id] : []));
-  const ids: readonly unknown[] = Array.isArray(given) ? given : [given];
-  for (const id of ids) {
-    check.require(
-      (callable as readonly unknown[]).includes(id),
-      `call names ${JSON.stringify(id)}, but only foreachBatch, foreachPartition and to ` +
-        `can be called (${callable.join(', ') || 'there are none'})`,
-    );
-  }
-  return new Set(ids as readonly string[]);
 }
