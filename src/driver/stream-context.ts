@@ -233,7 +233,8 @@ export class StreamingContext {
     return this.#events.subscribe(listener);
   }
 
-  /** Adds a listener, at any time. It hears what comes from now on, and nothing after the end. */
+  /** Adds a listener, at any time. It hears what comes from now on, and nothing after the end.
+   * @throws {MillraceError} OPTIONS_INVALID for what has none of the methods. */
   addStreamingListener(listener: StreamingListener): void {
     this.#listeners.add(listener);
   }

@@ -233,6 +233,16 @@ describe('listeners', () => {
     expect(told.map(([, { batchTimeMs }]) => batchTimeMs)).toEqual([2_000]);
   });
 
+  it.each([
+    ['a function', () => {}],
+    ['nothing', undefined],
+    ['a method by another name', { onBatchComplete: () => {} }],
+  ])('are refused when nothing of them would be called: %s', (_what, listener) => {
+    expect(() => listeners.add(listener as StreamingListener)).toThrow(
+      /a listener is an object with one or more of .*onBatchCompleted/,
+    );
+  });
+
   it('one that another has removed meanwhile hears nothing more', () => {
     const { told, ...second } = recorder();
     listeners.add({ onBatchSubmitted: () => listeners.remove(second) });

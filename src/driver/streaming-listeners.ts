@@ -4,7 +4,7 @@
  * asynchronous listener holds is its own.
  * @module */
 import type { Clock } from '../core/clock.ts';
-import { toError } from '../core/errors.ts';
+import { MillraceError, toError } from '../core/errors.ts';
 import type { EngineEvent, EventBus } from '../core/events.ts';
 import { receiverKey } from '../core/ids.ts';
 import type { BatchTimeMs, StreamId } from '../core/ids.ts';
@@ -18,6 +18,18 @@ import type {
 
 type EventOf<T extends EngineEvent['type']> = Extract<EngineEvent, { readonly type: T }>;
 type Method = keyof StreamingListener;
+
+const METHODS: readonly Method[] = [
+  'onStreamingStarted',
+  'onReceiverStarted',
+  'onReceiverError',
+  'onReceiverStopped',
+  'onBatchSubmitted',
+  'onBatchStarted',
+  'onBatchCompleted',
+  'onOutputOperationStarted',
+  'onOutputOperationCompleted',
+];
 
 export interface StreamingListenersOptions {
   readonly events: EventBus;
@@ -41,8 +53,10 @@ export class StreamingListeners {
     options.events.subscribe((event) => this.#hear(event));
   }
 
-  /** One that is added twice is called once. */
+  /** One that is added twice is called once.
+   * @throws {MillraceError} OPTIONS_INVALID: none of its methods would ever be called. */
   add(listener: StreamingListener): void {
+    requireListener(listener);
     if (this.#listeners.has(listener)) return;
     this.#addedCount += 1;
     this.#listeners.set(listener, nameOf(listener, this.#addedCount));
@@ -216,4 +230,13 @@ function nameOf(listener: StreamingListener, n: number): string {
 function describeOutput({ kind, options }: GraphNode): string {
   const shown = Object.values(options).filter((value) => value !== '');
   return shown.length === 0 ? kind : `${kind}(${shown.map(String).join(', ')})`;
+}
+
+function requireListener(listener: unknown): void {
+  const methods = Object(listener) as Readonly<Record<string, unknown>>;
+  if (METHODS.some((name) => typeof methods[name] === 'function')) return;
+  throw new MillraceError(
+    'OPTIONS_INVALID',
+    `addStreamingListener(): a listener is an object with one or more of ${METHODS.join(', ')}`,
+  );
 }

@@ -133,7 +133,7 @@ export function checkCrashOptions(graph: Graph, options: unknown): CheckedCrashO
     observe: observe as CheckedCrashOptions['observe'],
     compareBy: compareBy as CheckedCrashOptions['compareBy'],
   };
-  for (const id of checked.called) refuseSqlite(check, graph.node(id));
+  for (const id of checked.called) refuseDatabase(check, graph.node(id));
   check.finish();
   return checked;
 }
@@ -151,12 +151,12 @@ function requireRecords(
   );
 }
 
-/** Its transactions are those of a real file, which no simulated process can leave half done. */
-function refuseSqlite(check: OptionCheck, { id, sink }: GraphNode): void {
+/** Its transactions are those of a real one, which no simulated process can leave half done. */
+function refuseDatabase(check: OptionCheck, { id, sink }: GraphNode): void {
   check.require(
-    !(sink?.target.startsWith('SQLite ') ?? false),
-    `call names ${id}, whose sqliteSink writes to a real file: leave it out, and its records are ` +
-      'captured as those of a transaction',
+    !/^(SQLite|Postgres) /.test(sink?.target ?? ''),
+    `call names ${id}, whose sink writes to a real database (${sink?.target}): leave it out, and ` +
+      'its records are captured as those of a transaction',
   );
 }
 

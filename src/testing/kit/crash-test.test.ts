@@ -264,7 +264,7 @@ describe('what cannot be simulated is refused', () => {
         rows.to(sqliteSink({ file: 'words.db', table: 'words', columns }), { id: 'db' });
       }),
       { input, call: ['db'] },
-      /call names db, whose sqliteSink writes to a real file/,
+      /call names db, whose sink writes to a real database \(SQLite /,
     ],
     ['an unknown fault', pipeline((words) => words.print()), { input, faults: ['flood'] }, /flood/],
     ['no seed', pipeline((words) => words.print()), { input, seeds: 0 }, /seeds/],
