@@ -2,13 +2,11 @@
  * at those batch times that are multiples of it, and nothing at the others.
  *
  * Inputs and results are Spark's where its suite has them, without the batches that it leaves out
- * before the first window is full: here a window holds what there is.
+ * before the first window is full: here a window holds what there is. Functions stand where they are
+ * used: a test runs `build` on threads, by its text.
  * @module */
 import { one, onePairs, two } from './spark-case.ts';
 import type { SparkCase } from './spark-case.ts';
-
-const plus = (a: number, b: number): number => a + b;
-const minus = (a: number, b: number): number => a - b;
 
 const COUNTING = [[0], [1], [2], [3], [4], [5]];
 
@@ -107,7 +105,7 @@ const REDUCED: readonly SparkCase[] = [
   one({
     name: 'reduceByWindow',
     input: COUNTING,
-    build: (s) => s.reduceByWindow(plus, 2_000, 1_000),
+    build: (s) => s.reduceByWindow((a, b) => a + b, 2_000, 1_000),
     expected: [[0], [1], [3], [5], [7], [9]],
   }),
   one({
@@ -153,25 +151,25 @@ const BY_KEY: readonly SparkCase[] = [
         ['a', 3],
       ],
     ],
-    build: (s) => s.reduceByKeyAndWindow(plus, 2_000, 1_000),
+    build: (s) => s.reduceByKeyAndWindow((a, b) => a + b, 2_000, 1_000),
     expected: [[['a', 4]]],
   }),
   onePairs({
     name: 'reduceByKeyAndWindow: a key is removed from the window',
     input: [[['a', 1]], [['a', 1]], [], []],
-    build: (s) => s.reduceByKeyAndWindow(plus, 2_000, 1_000),
+    build: (s) => s.reduceByKeyAndWindow((a, b) => a + b, 2_000, 1_000),
     expected: [[['a', 1]], [['a', 2]], [['a', 1]], []],
   }),
   onePairs({
     name: 'reduceByKeyAndWindow: larger slide',
     input: [[['a', 1]], [['a', 2]], [['a', 3]], [['a', 4]], [['a', 5]], [['a', 6]], [], []],
-    build: (s) => s.reduceByKeyAndWindow(plus, 4_000, 2_000),
+    build: (s) => s.reduceByKeyAndWindow((a, b) => a + b, 4_000, 2_000),
     expected: [[], [['a', 3]], [], [['a', 10]], [], [['a', 18]], [], [['a', 11]]],
   }),
   onePairs({
     name: 'reduceByKeyAndWindow: big',
     input: BIG_INPUT,
-    build: (s) => s.reduceByKeyAndWindow(plus, 2_000, 1_000),
+    build: (s) => s.reduceByKeyAndWindow((a, b) => a + b, 2_000, 1_000),
     expected: BIG_COUNTS,
   }),
   two({
@@ -198,7 +196,13 @@ const INVERSE: readonly SparkCase[] = [
   one({
     name: 'reduceByWindow with an inverse function',
     input: COUNTING,
-    build: (s) => s.reduceByWindow(plus, minus, 2_000, 1_000),
+    build: (s) =>
+      s.reduceByWindow(
+        (a, b) => a + b,
+        (a, b) => a - b,
+        2_000,
+        1_000,
+      ),
     expected: [[0], [1], [3], [5], [7], [9]],
   }),
   one({
@@ -207,7 +211,12 @@ const INVERSE: readonly SparkCase[] = [
     build: (s) =>
       s
         .mapToPair((word) => [word, 1])
-        .reduceByKeyAndWindow(plus, minus, 4_000, 1_000)
+        .reduceByKeyAndWindow(
+          (a, b) => a + b,
+          (a, b) => a - b,
+          4_000,
+          1_000,
+        )
         .checkpoint('2s'),
     expected: [1, 2, 3, 4, 4, 4, 4, 4, 4, 4].map((n): [string, number][] => [['a', n]]),
   }),
@@ -248,13 +257,26 @@ const INVERSE: readonly SparkCase[] = [
   onePairs({
     name: 'reduceByKeyAndWindow with an inverse function: larger slide',
     input: [[['a', 1]], [['a', 2]], [['a', 3]], [['a', 4]], [['a', 5]], [['a', 6]], [], []],
-    build: (s) => s.reduceByKeyAndWindow(plus, minus, 4_000, 2_000),
+    build: (s) =>
+      s.reduceByKeyAndWindow(
+        (a, b) => a + b,
+        (a, b) => a - b,
+        4_000,
+        2_000,
+      ),
     expected: [[], [['a', 3]], [], [['a', 10]], [], [['a', 18]], [], [['a', 11]]],
   }),
   onePairs({
     name: 'reduceByKeyAndWindow with an inverse and a filter function: big',
     input: BIG_INPUT,
-    build: (s) => s.reduceByKeyAndWindow(plus, minus, 2_000, 1_000, { filter: ([, n]) => n !== 0 }),
+    build: (s) =>
+      s.reduceByKeyAndWindow(
+        (a, b) => a + b,
+        (a, b) => a - b,
+        2_000,
+        1_000,
+        { filter: ([, n]) => n !== 0 },
+      ),
     expected: BIG_COUNTS,
   }),
 ];
@@ -267,7 +289,13 @@ function inverseCase(
   return onePairs({
     name: `reduceByKeyAndWindow with an inverse function: ${name}`,
     input,
-    build: (s) => s.reduceByKeyAndWindow(plus, minus, 2_000, 1_000),
+    build: (s) =>
+      s.reduceByKeyAndWindow(
+        (a, b) => a + b,
+        (a, b) => a - b,
+        2_000,
+        1_000,
+      ),
     expected,
   });
 }
