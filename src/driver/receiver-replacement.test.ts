@@ -104,3 +104,18 @@ it('the successor of a dead thread waits for room when the disk is full by then'
   expect(executors[2]?.life).toMatchObject({ incarnation: { epoch: 3, n: 2 } });
   expect(fatal).toEqual([]);
 });
+
+it.each([
+  ['DISK_FAILED', 'DISK_FAILED'],
+  ['WAL_CORRUPT', 'WAL_CORRUPT'],
+  ['ADDRESS_UNAVAILABLE', 'RECEIVER_FAILED'],
+] as const)('a successor that cannot start for %s ends the run with %s', async (why, code) => {
+  await receivers.open();
+  await receivers.start();
+  const cause = new MillraceError(why, 'what happened', { details: { path: '/log' } });
+  onSpawn = (each) => (each.openFailure = cause);
+  executors[0]?.die();
+  await advance(RESPAWN_MS);
+  expect(fatal).toEqual([expect.objectContaining({ code, cause })]);
+  expect(fatal[0]?.message).toBe('receiver executor 0 cannot be replaced: what happened');
+});

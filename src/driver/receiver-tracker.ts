@@ -409,11 +409,7 @@ export class ReceiverTracker {
         this.#options.events.emit({ type: 'warning', message });
         return this.#executors.get(index)?.handle.terminate();
       }
-      this.#options.onFatal(
-        new MillraceError('RECEIVER_FAILED', `receiver executor ${index} cannot be replaced`, {
-          cause: error,
-        }),
-      );
+      this.#options.onFatal(notReplaced(index, toError(error)));
     }
   }
 
@@ -476,4 +472,12 @@ async function unlessDied<R>(answer: Promise<R>): Promise<R | undefined> {
     if (error instanceof MillraceError && error.code === 'EXECUTOR_DIED') return undefined;
     throw error;
   }
+}
+
+/** What cannot be got over ends the run under its own name: a disk that fails (74), damage (2). */
+function notReplaced(index: number, cause: Error): MillraceError {
+  const message = `receiver executor ${index} cannot be replaced: ${cause.message}`;
+  return cause instanceof MillraceError && cause.class === 'fatal'
+    ? new MillraceError(cause.code, message, { cause, details: cause.details })
+    : new MillraceError('RECEIVER_FAILED', message, { cause });
 }

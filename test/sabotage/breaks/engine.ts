@@ -307,4 +307,12 @@ export const ENGINE_BREAKS: readonly Break[] = [
       test: 'receivers: R3',
     },
   },
+  {
+    name: 'a disk that fails when a dead thread is replaced is told as a failure of the receiver',
+    violates: 'I7: the exit code says what it was',
+    file: 'src/driver/receiver-tracker.ts',
+    find: "return cause instanceof MillraceError && cause.class === 'fatal'",
+    replace: "return cause instanceof MillraceError && cause.class === 'usage'",
+    caughtBy: unit('src/driver/receiver-replacement.test.ts', 'a successor that cannot start'),
+  },
 ];
