@@ -3,8 +3,8 @@
 import { EngineHistory } from './engine-history.ts';
 import { simSeed } from './sim-runs.ts';
 
-/** Of each of the two test files, in CI. */
-export const HISTORIES: number = 3_000;
+/** Of each of the four tests, in CI. */
+export const HISTORIES: number = 5_000;
 /** Events of a failing history that its message shows. */
 const EVENTS_SHOWN = 60;
 /** Between two looks at the real event loop. */
