@@ -51,7 +51,7 @@ export const INVERSE_WINDOW_BREAKS: readonly Break[] = [
     file: 'src/driver/batch-history.ts',
     find: 'this.#addReaders(slideMs, [{ shuffleId: operatorId, ageMs: windowMs + slideMs - batchMs }]);',
     replace: '',
-    caughtBy: unit(STATE_WINDOWS, 'writes the shuffle of a batch once'),
+    caughtBy: unit(STATE_WINDOWS, 'writes the shuffle of each batch once'),
   },
   {
     name: 'records that are gone stay in an inverse window for ever',
