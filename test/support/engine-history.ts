@@ -15,6 +15,7 @@ import { memoryOf, namesFrom } from '../../src/testing/sim-machine.ts';
 import { SimScheduler } from '../../src/testing/sim-scheduler.ts';
 import type { SimThread } from '../../src/testing/sim-scheduler.ts';
 import { SimDatabase } from '../../src/testing/sim-sink.ts';
+import { codeOf, DISK_ENDINGS } from '../../src/testing/trouble-codes.ts';
 import type { AnnouncementBatch } from '../../src/workers/protocol.ts';
 import { EventOrder } from './event-order.ts';
 import { drawPlan, isDropped, pipelineOf, TALLY_ID, wordOf } from './engine-plan.ts';
@@ -33,15 +34,6 @@ const DIRT_STEPS_MAX = 300;
 /** Between the seeds of a history's two sources of chance. */
 const APART = 500_000_000;
 const EPOCH_MS = 1_700_000_000_000;
-
-/** What a run may end with when its disk fails. */
-const DISK_CODES: ReadonlySet<string> = new Set([
-  'DISK_FAILED',
-  'DISK_FULL',
-  'WAL_POISONED',
-  'WAL_CORRUPT', // a read of acknowledged bytes that fails
-  'CHECKPOINT_CORRUPT',
-]);
 
 export interface HistoryOutcome {
   readonly steps: number;
@@ -256,7 +248,7 @@ export class EngineHistory {
     }
     const isMeant = run.fault !== undefined || run.roomBytes !== undefined;
     const code = codeOf(failure);
-    if (isMeant && code !== undefined && DISK_CODES.has(code)) return;
+    if (isMeant && code !== undefined && DISK_ENDINGS.has(code)) return;
     if (run.ending.kind === 'stop' && code === 'CONTEXT_STATE') return; // as it started
     throw new Error('the run failed', { cause: failure });
   }
@@ -476,14 +468,6 @@ export class EngineHistory {
       if (is !== should) throw new Error(`${word} was counted ${is} times, not ${should} (I1, I2)`);
     }
   }
-}
-
-/** Of what a task met on the disk in each of its tries, where that is what failed. */
-function codeOf(failure: Error): string | undefined {
-  if (!(failure instanceof MillraceError)) return undefined;
-  return failure.code === 'TASK_FAILED' && failure.cause instanceof MillraceError
-    ? failure.cause.code
-    : failure.code;
 }
 
 /** Files of the checkpoint directory, by their paths in it. */

@@ -8,6 +8,7 @@ import type { PipelineDefinition } from '../../src/dstream/pipeline.ts';
 import { definePipeline } from '../../src/dstream/pipeline.ts';
 import type { State } from '../../src/dstream/state-spec.ts';
 import type { CrashModel } from '../../src/testing/crash-survival.ts';
+import { Draw } from '../../src/testing/draw.ts';
 import type { CallKind, FaultEffect } from '../../src/testing/fault-plan.ts';
 import { SIM_HOME } from '../../src/testing/sim-engine.ts';
 import type { Source, SourceKind } from './engine-sources.ts';
@@ -119,28 +120,6 @@ const FAULTY_CALLS: readonly CallKind[] = [
   'any',
 ];
 const PAGE = 4096;
-
-class Draw {
-  readonly random: Random;
-
-  constructor(random: Random) {
-    this.random = random;
-  }
-
-  below(count: number): number {
-    return Math.floor(this.random.next() * count);
-  }
-
-  chance(share: number): boolean {
-    return this.random.next() < share;
-  }
-
-  of<T>(values: readonly [T, ...T[]] | readonly T[]): T {
-    const value = values[this.below(values.length)];
-    if (value === undefined) throw new RangeError('nothing to choose from');
-    return value;
-  }
-}
 
 /** @param apart for what came to the histories later: those without it stay what they were. */
 export function drawPlan(random: Random, apart: Random): HistoryPlan {

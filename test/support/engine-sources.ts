@@ -12,6 +12,7 @@ import { MillraceError } from '../../src/core/errors.ts';
 import { Receiver } from '../../src/dstream/receiver.ts';
 import { Lane, SimThread } from '../../src/testing/sim-scheduler.ts';
 import type { SimScheduler } from '../../src/testing/sim-scheduler.ts';
+import { STORE_REFUSALS } from '../../src/testing/trouble-codes.ts';
 
 export type SourceKind = 'positioned' | 'ids' | 'pushed';
 
@@ -21,17 +22,6 @@ interface Message {
   sendsLeft: number;
   isAcknowledged: boolean;
 }
-
-/** What a store may reject with while nothing is wrong with the engine. */
-const REFUSALS: ReadonlySet<string> = new Set([
-  'RECEIVER_STOPPED',
-  'BLOCK_REFUSED',
-  'WAL_POISONED',
-  'WAL_CLOSED',
-  'DISK_FULL',
-  'DISK_FAILED',
-  'EXECUTOR_DIED',
-]);
 
 const WORDS = 5;
 
@@ -68,7 +58,7 @@ export class World {
 
   /** A rejected store, which has to be one that may happen. */
   note(error: unknown): void {
-    if (error instanceof MillraceError && REFUSALS.has(error.code)) return;
+    if (error instanceof MillraceError && STORE_REFUSALS.has(error.code)) return;
     this.problems.push(`a store was rejected: ${String(error)}`);
   }
 }

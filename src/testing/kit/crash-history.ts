@@ -5,7 +5,6 @@
 import { assert } from '../../core/assert.ts';
 import { watchSteps } from '../../core/crash-point.ts';
 import type { CrashStep } from '../../core/crash-point.ts';
-import { MillraceError } from '../../core/errors.ts';
 import type { EngineEvent } from '../../core/events.ts';
 import type { ResolvedOptions } from '../../core/options.ts';
 import { seededRandom } from '../../core/random.ts';
@@ -16,6 +15,7 @@ import { SIM_HOME, SimEngine } from '../sim-engine.ts';
 import { memoryOf, namesFrom } from '../sim-machine.ts';
 import { SimScheduler } from '../sim-scheduler.ts';
 import { SimDatabase } from '../sim-sink.ts';
+import { codeOf, DISK_ENDINGS } from '../trouble-codes.ts';
 import { CapturedBatches } from './captured-batches.ts';
 import { crashSinkOf, loadCrashGraph } from './crash-graph.ts';
 import type { CheckedCrashOptions, CrashFault } from './crash-options.ts';
@@ -63,15 +63,6 @@ const DRIVER_SEGMENT_BYTES = 16 * PAGE_BYTES;
 const TASK_FAILURES_MAX = 20;
 /** Between the seeds of the plan and of what happens. */
 export const APART = 500_000_000;
-
-/** What a life may end with when its disk fails. */
-const DISK_CODES: ReadonlySet<string> = new Set([
-  'DISK_FAILED',
-  'DISK_FULL',
-  'WAL_POISONED',
-  'WAL_CORRUPT', // a read of acknowledged bytes that fails
-  'CHECKPOINT_CORRUPT',
-]);
 
 export class CrashHistory {
   readonly #subject: CrashSubject;
@@ -295,7 +286,7 @@ export class CrashHistory {
     if (failure === undefined) return 'to the end';
     const isMeant = diskError !== undefined || roomBytes !== undefined;
     const code = codeOf(failure);
-    if (!isMeant || code === undefined || !DISK_CODES.has(code)) throw failure;
+    if (!isMeant || code === undefined || !DISK_ENDINGS.has(code)) throw failure;
     if (diskError !== undefined) this.#count('disk-error');
     else if (!this.#isShort) this.#count('disk-full');
     return `ended by its disk (${code})`;
@@ -325,12 +316,4 @@ export class CrashHistory {
 
 function isDueToDie({ ending }: LifePlan, steps: number): boolean {
   return ending.kind !== 'none' && 'event' in ending.at && steps >= ending.at.event;
-}
-
-/** Of what a task met on the disk in each of its tries, where that is what failed. */
-function codeOf(failure: Error): string | undefined {
-  if (!(failure instanceof MillraceError)) return undefined;
-  return failure.code === 'TASK_FAILED' && failure.cause instanceof MillraceError
-    ? failure.cause.code
-    : failure.code;
 }

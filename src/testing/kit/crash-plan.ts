@@ -3,6 +3,7 @@
 import type { CrashStep } from '../../core/crash-point.ts';
 import type { Random } from '../../core/random.ts';
 import type { CrashModel } from '../crash-survival.ts';
+import { Draw } from '../draw.ts';
 import type { CallKind, FaultEffect, FaultOrder } from '../fault-plan.ts';
 import type { CheckedCrashOptions, CrashFault } from './crash-options.ts';
 
@@ -162,26 +163,4 @@ function drawDiskError(draw: Draw): FaultOrder {
     effect: draw.of<FaultEffect>(['EIO', 'EIO', 'short']),
     isSticky: draw.chance(0.2),
   };
-}
-
-class Draw {
-  readonly random: Random;
-
-  constructor(random: Random) {
-    this.random = random;
-  }
-
-  below(count: number): number {
-    return Math.floor(this.random.next() * count);
-  }
-
-  chance(share: number): boolean {
-    return this.random.next() < share;
-  }
-
-  of<T>(values: readonly T[]): T {
-    const value = values[this.below(values.length)];
-    if (value === undefined) throw new RangeError('nothing to choose from');
-    return value;
-  }
 }

@@ -6,6 +6,7 @@ import { MillraceError } from '../../core/errors.ts';
 import { Receiver } from '../../dstream/receiver.ts';
 import { Lane } from '../sim-scheduler.ts';
 import type { SimScheduler, SimThread } from '../sim-scheduler.ts';
+import { STORE_REFUSALS } from '../trouble-codes.ts';
 
 /** Some records that are sent together, and again until they are acknowledged. */
 export interface Delivery {
@@ -20,17 +21,6 @@ export interface CrashReceiverHooks {
   readonly onAcknowledged: (delivery: Delivery) => void;
   readonly onProblem: (problem: string, error: unknown) => void;
 }
-
-/** What a store may reject with while nothing is wrong but the machine. */
-const REFUSALS: ReadonlySet<string> = new Set([
-  'RECEIVER_STOPPED',
-  'BLOCK_REFUSED',
-  'WAL_POISONED',
-  'WAL_CLOSED',
-  'DISK_FULL',
-  'DISK_FAILED',
-  'EXECUTOR_DIED',
-]);
 
 export class CrashReceiver extends Receiver<unknown> {
   readonly thread: SimThread;
@@ -73,7 +63,8 @@ export class CrashReceiver extends Receiver<unknown> {
       }
       if (thread.isAlive) this.#hooks.onAcknowledged(delivery);
     } catch (error) {
-      if (!thread.isAlive || (error instanceof MillraceError && REFUSALS.has(error.code))) return;
+      if (!thread.isAlive || (error instanceof MillraceError && STORE_REFUSALS.has(error.code)))
+        return;
       this.#hooks.onProblem(`${key} could not be stored`, error);
     }
   }
