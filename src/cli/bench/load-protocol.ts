@@ -38,7 +38,8 @@ export function callRecords(recordBytes: number): number {
   return Math.max(1, Math.min(512, Math.floor(CALL_BYTES_MAX / recordBytes)));
 }
 
-/** The work of the built-in pipeline: looks through most of a line, passes about one in five. */
+/** The work of the built-in pipeline: passes about one line in ten, and is cheap, so that what is
+ * measured is the engine and its log. */
 export function isSelected(line: string): boolean {
-  return line.includes('w77');
+  return line.endsWith('7');
 }
