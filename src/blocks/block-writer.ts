@@ -150,7 +150,8 @@ export class BlockWriter {
 
   #modeFor(records: readonly unknown[]): 'text' | 'msgpack' {
     if (this.#mode === 'msgpack') return 'msgpack';
-    return records.every((record) => typeof record === 'string') ? 'text' : 'msgpack';
+    for (const record of records) if (typeof record !== 'string') return 'msgpack';
+    return 'text';
   }
 
   #recordCodec(): BlockMeta['codec'] {
@@ -168,15 +169,13 @@ export class BlockWriter {
    * of 100 bytes one by one (Node 20). Otherwise each goes on its own. */
   #writeTexts(texts: readonly string[]): boolean {
     if (texts.length >= JOIN_FROM) {
-      const joined = texts.join('');
+      let joined = '';
+      for (const text of texts) joined += text; // a tenth to a fifth cheaper than Array.join
       const room = this.#limit() - 4 * texts.length - this.#at;
       if (joined.length > room) return false;
       if (3 * joined.length <= room || Buffer.byteLength(joined) <= room) {
         if (this.#bytes.write(joined, this.#at) === joined.length) {
-          for (const text of texts) {
-            this.#at += text.length;
-            this.#endRecord();
-          }
+          this.#endRecords(texts);
           return true;
         }
       }
@@ -222,13 +221,32 @@ export class BlockWriter {
   }
 
   #endRecord(): void {
-    if (this.#count === this.#ends.length) {
-      const larger = new Uint32Array(2 * this.#ends.length);
-      larger.set(this.#ends);
-      this.#ends = larger;
-    }
+    this.#makeEnds(1);
     this.#ends[this.#count] = this.#at - this.#slotStart - BIN_OFFSET_BYTES;
     this.#count += 1;
+  }
+
+  /** Of ASCII strings that lie behind each other. Hot: every record of a large call passes here. */
+  #endRecords(texts: readonly string[]): void {
+    this.#makeEnds(texts.length);
+    const ends = this.#ends;
+    let count = this.#count;
+    let end = this.#at - this.#slotStart - BIN_OFFSET_BYTES;
+    for (const text of texts) {
+      end += text.length;
+      ends[count] = end;
+      count += 1;
+    }
+    this.#count = count;
+    this.#at = end + this.#slotStart + BIN_OFFSET_BYTES;
+  }
+
+  #makeEnds(more: number): void {
+    const needed = this.#count + more;
+    if (needed <= this.#ends.length) return;
+    const larger = new Uint32Array(Math.max(needed, 2 * this.#ends.length));
+    larger.set(this.#ends);
+    this.#ends = larger;
   }
 
   /** The call did not fit into what was left of the extent, and no block is in the way. */

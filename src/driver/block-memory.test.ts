@@ -105,6 +105,24 @@ describe('level memory', () => {
     expect(arena.usedExtents('receivers')).toBe(0);
     expect(memory.bytesOnDisk).toBe(0);
   });
+
+  it('lets go what was read and is in a log, when nobody reads it again', () => {
+    setUp('memory', { isReadOnce: true });
+    const blocks = keepAll(RECEIVER_EXTENTS - 1);
+    const unlogged = keep(RECEIVER_EXTENTS - 1, blockOf(RECEIVER_EXTENTS - 1));
+    const [unread, ...read] = [...blocks, unlogged];
+    memory.unpin(read.map((block) => pin(block)));
+    const left = inArena([unread as BlockInfo, ...read]);
+    expect(left.length).toBeLessThan(RECEIVER_EXTENTS / 2 + 2);
+    expect(left).toEqual(expect.arrayContaining([0, RECEIVER_EXTENTS - 1]));
+  });
+
+  it('keeps what was read when another output reads it too', () => {
+    setUp('memory');
+    const blocks = keepAll(RECEIVER_EXTENTS);
+    memory.unpin(blocks.map((block) => pin(block)));
+    expect(inArena(blocks)).toHaveLength(RECEIVER_EXTENTS);
+  });
 });
 
 describe('blocks that only windows still look at', () => {

@@ -218,6 +218,8 @@ export class BlockMemory {
       assert(kept !== undefined && kept.pins > 0, `block ${key} is not being read`);
       kept.pins -= 1;
       kept.wasRead = true;
+      // Of level `memory` too: it is not read again, unless a task has to be tried again.
+      if (this.#options.isReadOnce === true && this.#isLogged(kept.block)) kept.mayLeave = true;
     }
     this.#makeRoom();
   }

@@ -174,6 +174,7 @@ export class LogSegments {
   async #truncate(lsn: Lsn): Promise<number> {
     if (!this.#isOldestBelow(lsn)) return 0;
     let freed = 0;
+    this.#spares.lookBack();
     reached('R9.before');
     while (this.#isOldestBelow(lsn)) {
       const oldest = this.#sealed.shift();
@@ -182,6 +183,7 @@ export class LogSegments {
       freed += 1;
     }
     reached('R9.after');
+    await this.#spares.shrink();
     this.#spares.prepare(); // a full disk may have room again
     return freed;
   }

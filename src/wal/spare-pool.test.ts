@@ -74,6 +74,48 @@ describe('the end of a pool', () => {
   });
 });
 
+describe('freed segments', () => {
+  const SPARES_MIN = 2;
+
+  /** Uses up `taken` spares, then frees as many, as a truncation does. */
+  async function interval(spares: SparePool, taken: number): Promise<void> {
+    const paths: string[] = [];
+    for (let n = 0; n < taken; n += 1) paths.push((await spares.take()) as string);
+    spares.lookBack();
+    for (const path of paths) {
+      if (spares.hasRoom) {
+        const freed = spares.nextPath();
+        await disk.rename(path, freed);
+        spares.offer(freed);
+      } else await disk.unlink(path);
+    }
+    await spares.shrink();
+    spares.prepare();
+    await settle();
+  }
+
+  it('are kept, as many as were used up since the last truncation: none is made again', async () => {
+    const spares = pool({ sparesMin: SPARES_MIN });
+    for (let round = 0; round < 3; round += 1) await interval(spares, 6);
+    const made = disk.counts.create;
+    for (let round = 0; round < 5; round += 1) await interval(spares, 6);
+    expect(disk.counts.create).toBe(made);
+  });
+
+  it('are removed by and by when fewer are used up', async () => {
+    const spares = pool({ sparesMin: SPARES_MIN });
+    for (let round = 0; round < 3; round += 1) await interval(spares, 6);
+    expect(spares.count).toBeGreaterThanOrEqual(6);
+    const counts: number[] = [];
+    for (let round = 0; round < 6; round += 1) {
+      await interval(spares, 1);
+      counts.push(spares.count - SPARES_MIN);
+    }
+    expect(counts).toEqual([4, 3, 2, 1, 1, 1]);
+    expect(await disk.list(DIRECTORY)).toHaveLength(SPARES_MIN + 1);
+  });
+});
+
 describe('a spare that cannot be made', () => {
   it('because writes take less and less than a page is a matter of room', async () => {
     const spares = pool();

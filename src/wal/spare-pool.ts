@@ -4,7 +4,9 @@
  * disk shows here, before anything was acknowledged, not in the middle of a group. Zeros are
  * written in 1 MiB pieces in the background (64 MiB: 25 ms directly to the device, several times
  * that through the page cache), one file at a time: one at first, `sparesMin` after the first use.
- * Freed segments come back as they are; their next salt makes the old bytes void.
+ * Freed segments come back as they are; their next salt makes the old bytes void. As many are kept
+ * as were used up between two truncations: a log of long batches frees many at once and needs as
+ * many until the next time, and each that is removed has to be written with zeros again.
  *
  *     enough ── no room for one more ──► short (held when only the reserve is left)
  *        ▲                                 │ tries again: 1 s … 30 s later, and after a truncation
@@ -26,6 +28,8 @@ import type { Shortage } from './shortage.ts';
 const ZEROS_BYTES = 1024 * 1024;
 const RETRY_DELAY_MS = 1_000;
 const RETRY_DELAY_MAX_MS = 30_000;
+/** Of what was needed before, after a truncation that saw less. */
+const DEMAND_KEPT = 3 / 4;
 
 export interface SparePoolOptions {
   readonly disk: Disk;
@@ -54,6 +58,9 @@ export class SparePool {
   #leftovers: readonly string[];
   #number: number;
   #wanted: number;
+  /** Taken since the last truncation, and how many are likely to be until the next one. */
+  #taken = 0;
+  #demand = 1;
   #isClosed = false;
   #isPatient = true;
   #preparing: Promise<void> | undefined;
@@ -89,7 +96,22 @@ export class SparePool {
 
   /** True when a freed segment should be kept as a spare instead of removed. */
   get hasRoom(): boolean {
-    return this.#ready.length < this.#options.sparesMin + 1;
+    return this.#ready.length < this.#options.sparesMin + this.#demand;
+  }
+
+  /** A truncation begins: looks back at how many spares were used up since the last one. A sudden
+   * need is believed at once, and forgotten by and by. */
+  lookBack(): void {
+    this.#demand = Math.max(1, this.#taken, Math.floor(this.#demand * DEMAND_KEPT));
+    this.#taken = 0;
+  }
+
+  /** Removes the spares that are not likely to be needed. */
+  async shrink(): Promise<void> {
+    while (this.#ready.length > this.#options.sparesMin + this.#demand) {
+      const path = this.#ready.pop();
+      if (path !== undefined) await this.#options.disk.unlink(path);
+    }
   }
 
   /** A name that no file of this directory has. */
@@ -133,6 +155,7 @@ export class SparePool {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     const path = this.#ready.shift();
+    this.#taken += 1;
     this.#wanted = this.#options.sparesMin;
     this.prepare();
     this.#news();

@@ -85,4 +85,28 @@ export const STORAGE_LEVEL_BREAKS: readonly Break[] = [
       test: 'segments are recycled',
     },
   },
+  {
+    name: 'level memory lets go what was read, although another output reads it too',
+    violates: 'a block of level memory is read back only when a task is tried again',
+    file: 'src/driver/block-memory.ts',
+    find: 'this.#options.isReadOnce === true && this.#isLogged(kept.block)',
+    replace: 'this.#isLogged(kept.block)',
+    caughtBy: unit('src/driver/block-memory.test.ts', 'when another output reads it too'),
+  },
+  {
+    name: 'freed segments beyond two are removed and made again',
+    violates: 'a disk writes each byte of the log once, not twice',
+    file: 'src/wal/spare-pool.ts',
+    find: '    return this.#ready.length < this.#options.sparesMin + this.#demand;\n',
+    replace: '    return this.#ready.length < this.#options.sparesMin + 1;\n',
+    caughtBy: unit('src/wal/spare-pool.test.ts', 'none is made again'),
+  },
+  {
+    name: 'spares of one large batch are kept for ever',
+    violates: 'a directory is as large as it has to be',
+    file: 'src/wal/spare-pool.ts',
+    find: 'Math.floor(this.#demand * DEMAND_KEPT)',
+    replace: 'this.#demand',
+    caughtBy: unit('src/wal/spare-pool.test.ts', 'by and by'),
+  },
 ];
