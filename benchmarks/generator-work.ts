@@ -4,8 +4,8 @@
 /** As in the floors: 100 bytes, which is about 20 words. */
 export const RECORD_BYTES = 100;
 
-/** Passes about one line in ten, and looks at its last character only: what is measured is the way of
- * a record to the function, not the function. */
+/** Passes about one line in ten, and looks at its last character only: what is measured is the way
+ * of a record to the function, not the function. */
 export function isSelected(line: string): boolean {
   return line.endsWith('7');
 }

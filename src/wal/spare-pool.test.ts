@@ -94,7 +94,7 @@ describe('freed segments', () => {
     await settle();
   }
 
-  it('are kept, as many as were used up since the last truncation: none is made again', async () => {
+  it('are kept, as many as were used up since the last time: none is made again', async () => {
     const spares = pool({ sparesMin: SPARES_MIN });
     for (let round = 0; round < 3; round += 1) await interval(spares, 6);
     const made = disk.counts.create;
