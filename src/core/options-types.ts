@@ -70,7 +70,8 @@ export interface PipelineOptions {
    * that came meanwhile, or made up, each with a batch of its own.
    * @defaultValue `coalesce` */
   readonly catchUp?: 'coalesce' | 'replay';
-  /** Shortest time between two checkpoints. @defaultValue the batch interval */
+  /** Shortest time between two checkpoints; batches without records have one a second at most.
+   * @defaultValue the batch interval */
   readonly checkpointInterval?: Duration;
   /** How long the records of a batch stay in the log at least, so that a later version of the
    * pipeline can have longer windows from its first batch on; up to 7 days.

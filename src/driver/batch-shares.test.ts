@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { batchOf, blockOf, sourceId } from '../../test/support/block-samples.ts';
 import { graphOf } from '../../test/support/inline-driver.ts';
 import type { StreamId } from '../core/ids.ts';
-import { collectShares, groupBlocks, shareRecordCount } from './batch-shares.ts';
+import { collectShares, groupBlocks, isEmptyShare, shareRecordCount } from './batch-shares.ts';
 import { applyEvent, emptyTrackerState } from './tracker-state.ts';
 import type { InputShare, TrackerState } from './tracker-state.ts';
 
@@ -129,3 +129,25 @@ function seqsOf(inputs: readonly InputShare[]): number[] {
     input.kind === 'blocks' ? input.blocks.map(({ blockId }) => blockId.seq) : [],
   );
 }
+
+describe('isEmptyShare', () => {
+  const streamId = 's' as StreamId;
+  const blocks: InputShare = { kind: 'blocks', streamId, blocks: [], groups: [] };
+  const files: InputShare = { kind: 'files', streamId, files: [], forgotten: [] };
+
+  it('is true of receivers and directories that had nothing', () => {
+    expect(isEmptyShare([blocks, files])).toBe(true);
+  });
+
+  it('is false of anything that would run a second time', () => {
+    const file = { path: '/in/a', sizeBytes: 1, mtimeMs: 1, birthtimeMs: 1, inode: 1 };
+    const others: InputShare[] = [
+      { ...blocks, blocks: [blockOf(1)], groups: [[0]] },
+      { kind: 'files', streamId, files: [file], forgotten: [] },
+      { kind: 'files', streamId, files: [], forgotten: ['a'] },
+      { kind: 'queue', streamId, queueIndex: 0, slices: 1 },
+      { kind: 'queue', streamId, queueIndex: null, slices: 1 },
+    ];
+    for (const other of others) expect(isEmptyShare([blocks, other]), other.kind).toBe(false);
+  });
+});

@@ -132,3 +132,11 @@ export function shareRecordCount(inputs: readonly InputShare[]): number {
   for (const { recordCount } of blocksOf({ inputs })) records += recordCount;
   return records;
 }
+
+/** True when there is nothing in it, and nothing would be done twice if it ran again. */
+export function isEmptyShare(inputs: readonly InputShare[]): boolean {
+  return inputs.every((input) => {
+    if (input.kind === 'blocks') return input.blocks.length === 0;
+    return input.kind === 'files' && input.files.length === 0 && input.forgotten.length === 0;
+  });
+}

@@ -9,7 +9,7 @@ import type { EngineEvent } from '../core/events.ts';
 import type { Lsn } from '../core/ids.ts';
 import type { Disk } from '../wal/disk.ts';
 import { Checkpointer } from './checkpointer.ts';
-import type { Forgettable } from './checkpointer.ts';
+import type { CheckpointerOptions, Forgettable } from './checkpointer.ts';
 
 const INTERVAL_MS = 1_000;
 const DIRECTORY = '/the-home/checkpoints';
@@ -50,7 +50,7 @@ async function createWhenOpen(...args: Parameters<Disk['create']>): ReturnType<D
   return disk.create(...args);
 }
 
-function newCheckpointer(onForgettable?: () => Promise<void>): Checkpointer {
+function newCheckpointer(options: Partial<CheckpointerOptions> = {}): Checkpointer {
   const bus = new EventBus();
   bus.subscribe((event) => events.push(event));
   return new Checkpointer({
@@ -70,9 +70,9 @@ function newCheckpointer(onForgettable?: () => Promise<void>): Checkpointer {
     }),
     onForgettable: async (facts) => {
       forgettable.push(facts);
-      await onForgettable?.();
     },
     onFailed: (error) => failures.push(error.message),
+    ...options,
   });
 }
 
@@ -127,6 +127,35 @@ describe('request', () => {
     clock.advance(10 * INTERVAL_MS);
     await settle();
     expect(store.list()).toEqual([1, 2]);
+  });
+
+  it('that can wait waits for a second, but not when one comes that cannot', async () => {
+    checkpointer = newCheckpointer({ intervalMs: 10 });
+    checkpointer.request(true);
+    await settle();
+    checkpointer.request(true);
+    checkpointer.request(true);
+    expect(clock.pendingMs).toEqual([1_000]);
+    checkpointer.request();
+    checkpointer.request(true);
+    expect(clock.pendingMs).toEqual([10]);
+    clock.advance(10);
+    await settle();
+    expect(store.list()).toEqual([1, 2]);
+    expect(clock.pendingMs).toEqual([]);
+  });
+
+  it('while one is being written is no later than the most urgent of them', async () => {
+    checkpointer = newCheckpointer({ intervalMs: 10 });
+    const release = holdWrites();
+    checkpointer.request();
+    await settle();
+    checkpointer.request(true);
+    checkpointer.request();
+    checkpointer.request(true);
+    release();
+    await settle();
+    expect(clock.pendingMs).toEqual([10]);
   });
 
   it('while one is being written asks for the next', async () => {
@@ -269,7 +298,9 @@ describe('a failure', () => {
   });
 
   it('of the cleaning after it counts as one', async () => {
-    checkpointer = newCheckpointer(() => Promise.reject(new Error('the log is poisoned')));
+    checkpointer = newCheckpointer({
+      onForgettable: () => Promise.reject(new Error('the log is poisoned')),
+    });
     await checkpointer.force();
     clock.advance(INTERVAL_MS);
     checkpointer.request();

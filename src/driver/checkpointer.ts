@@ -1,10 +1,12 @@
 /** Writes checkpoints (R7), and says after each what may be forgotten (R8).
  *
  * Requests coalesce: one write at a time, always of the newest state, at most one in each
- * checkpoint interval unless forced. The state is packed at once, in one turn of the event loop,
- * so it is one moment of the engine. A full disk is no failure: the older checkpoints stand, so
- * nothing is cleaned, and the next try comes by itself, ever later. What may be forgotten follows
- * from the OLDEST kept checkpoint: falling back to it must still work. @module */
+ * checkpoint interval unless forced; what can wait is written once a second. The state is packed at
+ * once, in one turn of the event loop, so it is one moment of the engine. A full disk is no
+ * failure: the older checkpoints stand, so nothing is cleaned, and the next try comes by itself,
+ * ever later. What may be forgotten follows from the OLDEST kept checkpoint: falling back to it
+ * must still work.
+ * @module */
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import { reached } from '../core/crash-point.ts';
@@ -49,6 +51,8 @@ export interface CheckpointerOptions {
   readonly onFailed: (error: Error) => void;
 }
 
+/** After the last one, for what a start finds out as well without a new one. */
+const IDLE_INTERVAL_MS = 1_000;
 const RETRY_MS = 1_000;
 const RETRY_MS_MAX = 30_000;
 
@@ -57,7 +61,10 @@ export class Checkpointer {
   /** Facts of the checkpoints this run has written and the store still keeps, oldest first. */
   readonly #kept: Forgettable[] = [];
   #state: 'idle' | 'waiting' | 'writing' | 'closed' = 'idle';
-  #isWanted = false;
+  /** The shortest time after the last one that a request while it was written asked for. */
+  #wantedAfterMs: number | undefined;
+  /** When the timer of a request fires; nothing comes before a new try on a full disk. */
+  #dueMs = -Infinity;
   #lastStartMs = -Infinity;
   #retryMs = RETRY_MS;
   #timer: Timer | undefined;
@@ -67,14 +74,28 @@ export class Checkpointer {
     this.#options = options;
   }
 
-  /** Asks for a checkpoint of the state as it will be when its turn comes. */
-  request(): void {
-    this.#isWanted = true;
-    if (this.#state !== 'idle') return;
-    const { clock, intervalMs } = this.#options;
-    const waitMs = this.#lastStartMs + intervalMs - clock.monotonicMs();
+  /** Asks for a checkpoint of the state as it will be when its turn comes.
+   * @param canWait nothing would be done twice without it: at most one a second. */
+  request(canWait = false): void {
+    this.#requestAfter(Math.max(this.#options.intervalMs, canWait ? IDLE_INTERVAL_MS : 0));
+  }
+
+  #requestAfter(afterMs: number): void {
+    const dueMs = this.#lastStartMs + afterMs;
+    if (this.#state === 'writing') {
+      this.#wantedAfterMs = Math.min(afterMs, this.#wantedAfterMs ?? Infinity);
+    } else if (this.#state === 'idle' || (this.#state === 'waiting' && dueMs < this.#dueMs)) {
+      this.#beginAt(dueMs);
+    }
+  }
+
+  #beginAt(dueMs: number): void {
+    const { clock } = this.#options;
+    this.#timer?.cancel();
+    const waitMs = dueMs - clock.monotonicMs();
     if (waitMs <= 0) return this.#begin();
     this.#state = 'waiting';
+    this.#dueMs = dueMs;
     this.#timer = clock.after(waitMs, () => this.#begin());
   }
 
@@ -124,20 +145,20 @@ export class Checkpointer {
     const retryMs = this.#retryMs;
     this.#retryMs = Math.min(2 * retryMs, RETRY_MS_MAX);
     events.emit({ type: 'checkpoint-postponed', error: error.message, retryMs });
-    this.#isWanted = true;
     this.#state = 'waiting';
+    this.#dueMs = -Infinity;
     this.#timer = clock.after(retryMs, () => this.#begin());
   }
 
   #next(): void {
     if (this.#state !== 'writing') return;
     this.#state = 'idle';
-    if (this.#isWanted) this.request();
+    if (this.#wantedAfterMs !== undefined) this.#requestAfter(this.#wantedAfterMs);
   }
 
   async #write(): Promise<void> {
     const { clock, events, check, takeSnapshot, keep } = this.#options;
-    this.#isWanted = false;
+    this.#wantedAfterMs = undefined;
     this.#lastStartMs = clock.monotonicMs();
     await check();
     const { payload, ...facts } = takeSnapshot();

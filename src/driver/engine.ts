@@ -16,7 +16,7 @@ import type { SlicedBatch } from '../dstream/batch.ts';
 import type { Shortage } from '../wal/shortage.ts';
 import { inputOptions } from '../dstream/input-options.ts';
 import type { ReceiverExecutorStats } from '../workers/protocol.ts';
-import { shareRecordCount } from './batch-shares.ts';
+import { isEmptyShare, shareRecordCount } from './batch-shares.ts';
 import { blocksToRun, cleanableThroughMs } from './cleaning.ts';
 import { buildParts } from './engine-parts.ts';
 import type { EngineInput, EngineParts } from './engine-parts.ts';
@@ -297,18 +297,21 @@ export class Engine {
   }
 
   #onAllocated(): void {
-    this.#parts.checkpointer?.request();
+    this.#parts.checkpointer?.request(true);
     this.#stopIfEnded();
   }
 
   #onCompleted(batch: TrackedBatch): void {
-    const { remembered, checkpointer, snapshots } = this.#parts;
+    const { remembered, checkpointer, snapshots, times } = this.#parts;
     this.#batchCount += 1;
     this.#recordCount += shareRecordCount(batch.share.inputs);
     remembered.done(batch.share);
     snapshots?.completed(batch.share.batchTimeMs);
     if (checkpointer === undefined) this.#forgetAtOnce(batch);
-    else checkpointer.request();
+    else {
+      const isTimed = times.reachMs > 0 || snapshots !== undefined; // has output without records
+      checkpointer.request(!isTimed && isEmptyShare(batch.share.inputs));
+    }
     const { batchesMax } = this.#input;
     if (batchesMax !== undefined && this.#batchCount >= batchesMax) {
       this.#endAsOver(`${batchesMax} ${batchesMax === 1 ? 'batch is' : 'batches are'} done`);

@@ -116,4 +116,20 @@ export const LIFE_CYCLE_BREAKS: readonly Break[] = [
     replace: '',
     caughtBy: unit('src/driver/receiver-tracker.test.ts', 'no news any more'),
   },
+  {
+    name: 'a checkpoint that cannot wait waits with those that can',
+    violates: 'what is done is not done again after a crash, but for a checkpoint interval',
+    file: 'src/driver/checkpointer.ts',
+    find: "(this.#state === 'waiting' && dueMs < this.#dueMs)",
+    replace: "(this.#state === 'waiting' && dueMs < 0)",
+    caughtBy: unit('src/driver/checkpointer.test.ts', 'when one comes that cannot'),
+  },
+  {
+    name: 'a batch with files passes for an empty one',
+    violates: 'what is done is not done again after a crash, but for a checkpoint interval',
+    file: 'src/driver/batch-shares.ts',
+    find: "input.kind === 'files' && input.files.length === 0 && input.forgotten.length === 0",
+    replace: "input.kind === 'files' && input.forgotten.length === 0",
+    caughtBy: unit('src/driver/batch-shares.test.ts', 'anything that would run a second time'),
+  },
 ];
