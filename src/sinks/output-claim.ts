@@ -42,7 +42,7 @@ export function checkClaim(found: OutputClaim, owner: SinkOwner, table: string):
     const key = outputKey(table, owner);
     throw new MillraceError(
       'SINK_CONFLICT',
-      `${where}: it has rows of another checkpoint directory (log ${found.logId}; this one is ` +
+      `${where}: another checkpoint directory writes to it (log ${found.logId}; this one is ` +
         `${logId}). Nothing was written. Take another table; or, to let this pipeline go on in ` +
         `it: DELETE FROM millrace_batches WHERE ${key}; DELETE FROM millrace_outputs ` +
         `WHERE ${key}`,
