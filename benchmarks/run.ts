@@ -18,6 +18,7 @@ import { inverseWindow } from './inverse-window.bench.ts';
 import { keyedState } from './keyed-state.bench.ts';
 import { memory } from './memory.bench.ts';
 import { pipelineThroughput } from './pipeline-throughput.bench.ts';
+import { pipelines } from './pipelines.bench.ts';
 import { resultText, smokeText, writeResult } from './report.ts';
 import { startUp } from './start-up.bench.ts';
 import { storageLevel } from './storage-level.bench.ts';
@@ -29,6 +30,7 @@ import { walShares } from './wal-shares.bench.ts';
 
 const ALL: readonly Benchmark[] = [
   pipelineThroughput,
+  pipelines,
   walAppend,
   walRecords,
   walScan,
