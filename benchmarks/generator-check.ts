@@ -8,8 +8,12 @@ import { RECORD_BYTES, isSelected, wordWeight } from './generator-work.ts';
 export type Sums = Readonly<Record<string, number>>;
 
 /** Of the first `count` records. @returns `selected` lines, or `words` and their `weighted` sum. */
-export function expectedSums(pipeline: 'filter-count' | 'word-count', count: number): Sums {
-  const lines = makeLines(1, RECORD_BYTES);
+export function expectedSums(
+  pipeline: 'filter-count' | 'word-count',
+  count: number,
+  recordBytes = RECORD_BYTES,
+): Sums {
+  const lines = makeLines(1, recordBytes);
   const over = (valueOf: (line: string) => number): number => sumOverRecords(lines, count, valueOf);
   if (pipeline === 'filter-count') return { selected: over((line) => (isSelected(line) ? 1 : 0)) };
   return {

@@ -19,6 +19,7 @@ import { keyedState } from './keyed-state.bench.ts';
 import { memory } from './memory.bench.ts';
 import { pipelineThroughput } from './pipeline-throughput.bench.ts';
 import { pipelines } from './pipelines.bench.ts';
+import { recovery } from './recovery.bench.ts';
 import { resultText, smokeText, writeResult } from './report.ts';
 import { startUp } from './start-up.bench.ts';
 import { storageLevel } from './storage-level.bench.ts';
@@ -37,6 +38,7 @@ const ALL: readonly Benchmark[] = [
   walShares,
   ackLatency,
   startUp,
+  recovery,
   emptyBatch,
   memory,
   storageLevel,
