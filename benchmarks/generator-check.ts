@@ -31,7 +31,11 @@ export function checkOutput(pipeline: 'filter-count' | 'word-count', engine: Eng
   }
 }
 
-function printedSums(pipeline: 'filter-count' | 'word-count', output: readonly string[]): Sums {
+/** What the batches printed, added up. */
+export function printedSums(
+  pipeline: 'filter-count' | 'word-count',
+  output: readonly string[],
+): Sums {
   if (pipeline === 'filter-count') {
     return { selected: sum(output.filter((line) => /^\d+$/.test(line)).map(Number)) };
   }
