@@ -96,14 +96,21 @@ describe('a plot of our own', () => {
 });
 
 describe('docs/plots', () => {
-  const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
+  const read = (path: string): string | undefined => {
+    const file = fileURLToPath(new URL(`../../${path}`, import.meta.url));
+    return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+  };
 
   it.each(PLOTS)('has $name as benchmarks/results/ gives it', ({ name, result, chart }) => {
-    const kept = path(`../results/${result}.json`);
-    const drawn = path(`../../docs/plots/${name}.svg`);
-    expect(existsSync(drawn)).toBe(existsSync(kept));
-    if (!existsSync(kept)) return;
-    const content: unknown = JSON.parse(readFileSync(kept, 'utf8'));
-    expect(readFileSync(drawn, 'utf8')).toBe(barChartSvg(chart(content)));
+    const kept = read(`benchmarks/results/${result}.json`);
+    const expected = kept === undefined ? undefined : barChartSvg(chart(JSON.parse(kept)));
+    expect(read(`docs/plots/${name}.svg`), 'npm run bench:plots draws it').toBe(expected);
+  });
+
+  it('is shown in docs/performance.md, whatever there is of it', () => {
+    const shown = (read('docs/performance.md') ?? '').replaceAll(/<!--.*?-->/gs, '');
+    const linked = [...shown.matchAll(/\(plots\/([\w-]+)\.svg\)/g)].map(([, name]) => name);
+    const drawn = PLOTS.filter(({ name }) => read(`docs/plots/${name}.svg`) !== undefined);
+    expect(linked.toSorted()).toEqual(drawn.map(({ name }) => name).toSorted());
   });
 });
