@@ -96,7 +96,8 @@ function scaleLines(
     const x = fixed(xOf(n * step));
     const line = `<line class="line" x1="${x}" x2="${x}" y1="${BARS_TOP}" y2="${barsBottom}"/>`;
     const content = (n * step).toFixed(digits);
-    return `${line}${text(Number(x), barsBottom + 15, { kind: 'small', anchor: 'middle', content })}`;
+    const style = { kind: 'small', anchor: 'middle' } as const;
+    return line + text(Number(x), barsBottom + 15, { ...style, content });
   });
 }
 

@@ -109,8 +109,10 @@ describe('docs/plots', () => {
 
   it('is shown in docs/performance.md, whatever there is of it', () => {
     const shown = (read('docs/performance.md') ?? '').replaceAll(/<!--.*?-->/gs, '');
-    const linked = [...shown.matchAll(/\(plots\/([\w-]+)\.svg\)/g)].map(([, name]) => name);
+    const linked = new Set(
+      [...shown.matchAll(/\(plots\/([\w-]+)\.svg\)/g)].map(([, name]) => name),
+    );
     const drawn = PLOTS.filter(({ name }) => read(`docs/plots/${name}.svg`) !== undefined);
-    expect(linked.toSorted()).toEqual(drawn.map(({ name }) => name).toSorted());
+    expect(linked).toEqual(new Set(drawn.map(({ name }) => name)));
   });
 });

@@ -19,7 +19,7 @@ export interface Plot {
   /** Writes that file. */
   readonly command: string;
   /** @param content of the file. */
-  chart(content: unknown): BarChart;
+  readonly chart: (content: unknown) => BarChart;
 }
 
 const MILLIONS = { unit: 'M/s', divisor: 1e6, digits: 2 };
@@ -75,7 +75,7 @@ function peersPlot(name: string, title: string): Plot {
     name,
     result: name,
     command: `npm run bench:peers -- --workload ${workload} --keep`,
-    chart(content) {
+    chart: (content) => {
       const result = content as PeersResult;
       const isLarge = result.recordBytes > 1_000;
       const bytes = { unit: 'MB/s', divisor: 1e6 / result.recordBytes, digits: 0 };
@@ -120,7 +120,7 @@ function ownPlot(
     name,
     result,
     command: `npm run bench -- --only ${result} --keep`,
-    chart(content) {
+    chart: (content) => {
       const kept = content as BenchmarkResult;
       const source = sourceOf(kept);
       return { title: drawn.title, ...drawn.scale, source, bars: drawn.bars(kept.points) };

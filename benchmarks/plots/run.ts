@@ -1,5 +1,5 @@
-/** `npm run bench:plots`: draws docs/plots/ from benchmarks/results/. What has no results yet is named,
- * with the command that brings them. @module */
+/** `npm run bench:plots`: draws docs/plots/ from benchmarks/results/. What has no results yet is
+ * named, with the command that brings them. @module */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
