@@ -1,5 +1,5 @@
-/** Two inputs, each counted by its lines' first word, and joined by that. Prints how many words both
- * have in a batch, and a sum that depends on how often each has them. @module */
+/** Two inputs, each counted by its lines' first word, and joined by that. Prints how many words
+ * both have in a batch, and a sum that depends on how often each has them. @module */
 import { definePipeline } from 'millrace';
 import { JOIN_SEEDS, RECORD_BYTES, firstWord, wordWeight } from './generator-work.ts';
 

@@ -1,6 +1,6 @@
 /** The barest program that does what the engine does with a record, to see what the engine adds:
- * no batches, tracker, checkpoint, recovery or bounds for time, and it never checks what it must not
- * lose. Bundled and started by prototype.bench.ts, in a process of its own.
+ * no batches, tracker, checkpoint, recovery or bounds for time, and it never checks what it must
+ * not lose. Bundled and started by prototype.bench.ts, in a process of its own.
  *
  *      receiver thread          main thread          task threads (two for words)
  *      lines → slot, crc          who is next          decode, select or count words

@@ -1,13 +1,13 @@
-/** Horizontal bars with whiskers from the least to the greatest sample, as SVG. Pure: the same chart
- * gives the same text.
+/** Horizontal bars with whiskers from the least to the greatest sample, as SVG. Pure: the same
+ * chart gives the same text.
  *
  *      title
  *      label  ███████├──┤  4.50 M/s     bar: the median; whisker: min … max
  *      note   ·    ·    ·    ·          lines at round numbers, named below
  *      source
  *
- * Colours follow the reader's light or dark theme, on a ground of the chart's own, so that it can be
- * read where an image does not know the theme of its page. @module */
+ * Colours follow the reader's light or dark theme, on a ground of the chart's own, so that it can
+ * be read where an image does not know the theme of its page. @module */
 import type { Spread } from '../../src/cli/bench/statistics.ts';
 
 export interface Bar {
