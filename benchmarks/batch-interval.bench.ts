@@ -1,8 +1,8 @@
 /** Question: how short may the batch interval be before batches wait for each other?
  *
  * A modest rate, synced, two blocks a batch. Read as: a batch interval is stable when the delay
- * from a batch's time to its start does not grow. `growth` is the median delay of the last quarter of
- * the run less that of the first: an interval that is 1 % too short gains 10 ms each second. A
+ * from a batch's time to its start does not grow. `growth` is the median delay of the last quarter
+ * of the run less that of the first: an interval that is 1 % too short gains 10 ms each second. A
  * batch time is left out while too many batches are unfinished; a pause of the machine does that
  * too, and shows in the maxima. All records are counted.
  * @module */

@@ -1,9 +1,9 @@
 /** Question: what does the engine add to the barest program that does the same with a record?
  *
- * The engine at batches and blocks of 200 ms beside prototype-program.ts, which has threads, shared
- * memory, CRCs and a synced file, and nothing that makes it safe or usable. Read as: the ratio to
- * the prototype OF THE SAME RUN; what is missing to 1 is what batches, tracker, checkpoints and bounds
- * cost. Counts of both are checked.
+ * The engine at batches and blocks of 200 ms beside prototype-program.ts, which has threads,
+ * shared memory, CRCs and a synced file, and nothing that makes it safe or usable. Read as: the
+ * ratio to the prototype OF THE SAME RUN; what is missing to 1 is what batches, tracker,
+ * checkpoints and bounds cost. Counts of both are checked.
  * @module */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';

@@ -1,11 +1,11 @@
 /** Question: how long is it after a kill until new batches are done, with so much left in the log?
  *
  * A run whose first batch is held stores all its records, synced, and is killed by SIGKILL. The
- * next one reads its log, does what was left, and goes on. Read as: bytes of records left in the log
- * over the time from the start of the process until the first batch of the new run is done; so the
- * process's own start is in it, and so is the work on every record. With records of 1,000 bytes it
- * is the log that counts, with those of 100 bytes it is the records. `recovered` is the time until
- * the log has been read. All records are counted exactly once.
+ * next one reads its log, does what was left, and goes on. Read as: bytes of records left in the
+ * log over the time from the start of the process until the first batch of the new run is done; so
+ * the process's own start is in it, and so is the work on every record. With records of 1,000
+ * bytes it is the log that counts, with those of 100 bytes it is the records. `recovered` is the
+ * time until the log has been read. All records are counted exactly once.
  * @module */
 import { defineBenchmark } from './benchmark.ts';
 import type { Sample } from './benchmark.ts';
