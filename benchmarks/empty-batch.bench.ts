@@ -15,7 +15,7 @@ const WARM_UP_BATCHES = 20;
 export const emptyBatch = defineBenchmark({
   name: 'empty-batch',
   question: 'What does a batch without records cost the driver?',
-  axes: { batchInterval: ['50ms', '200ms', '1s'] },
+  axes: { batchInterval: ['10ms', '50ms', '200ms', '1s'] },
   smokeAxes: { batchInterval: ['50ms'] },
   seconds: 10,
   metrics: {

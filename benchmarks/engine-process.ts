@@ -91,11 +91,12 @@ export class EngineProcess {
     return this.batches.reduce((sum, batch) => sum + batch.recordCount, 0);
   }
 
-  /** The first line with this event; waits for it. @throws when the engine ends before. */
-  async line(event: string): Promise<EventLine> {
+  /** The first line with this event that is `meant`; waits for it. @throws when the engine ends
+   * before. */
+  async line(event: string, meant = (_line: EventLine): boolean => true): Promise<EventLine> {
     const limitMs = Date.now() + ANSWER_LIMIT_MS;
     for (;;) {
-      const found = this.lines.find((line) => line.event === event);
+      const found = this.lines.find((line) => line.event === event && meant(line));
       if (found !== undefined) return found;
       if (this.#hasEnded || Date.now() > limitMs) throw this.#failure(`never said ${event}`);
       await delay(1);

@@ -4,12 +4,17 @@
  * that is busy or smaller the ratios still mean something, the absolute numbers do not. They are in
  * no test. @module */
 import { table } from '../src/cli/bench/text-table.ts';
+import { batchInterval } from './batch-interval.bench.ts';
 import { isAt } from './benchmark.ts';
 import type { AxisValue, Benchmark } from './benchmark.ts';
 import { emptyBatch } from './empty-batch.bench.ts';
+import { executors } from './executors.bench.ts';
+import { halfLoad } from './half-load.bench.ts';
 import type { BenchmarkResult, PointResult } from './harness.ts';
 import { memory } from './memory.bench.ts';
 import { pipelineThroughput } from './pipeline-throughput.bench.ts';
+import { prototype } from './prototype.bench.ts';
+import { recovery } from './recovery.bench.ts';
 import { numberText } from './report.ts';
 import { startUp } from './start-up.bench.ts';
 import { testStreams } from './test-streams.bench.ts';
@@ -29,22 +34,34 @@ interface Floor {
   readonly atMost?: number;
 }
 
+/** What the log leaves of the speed without it. */
+const SHARES = { 'filter-count': 0.7, 'word-count': 0.95 };
 const SPEED = { blockInterval: '200ms', wal: 'sync' };
 /** How much of the memory allowance a run may gain in its second half and still be called flat. */
 const RISE_BYTES_MAX = 25e6;
 
 export const FLOORS: readonly Floor[] = [
-  ...['200ms', '1s'].flatMap((batchInterval): Floor[] => {
-    const count = { pipeline: 'filter-count', batchInterval, ...SPEED };
-    const words = { pipeline: 'word-count', batchInterval, ...SPEED };
+  ...['200ms', '1s'].flatMap((interval): Floor[] => {
+    const count = { pipeline: 'filter-count', batchInterval: interval, ...SPEED };
+    const words = { pipeline: 'word-count', batchInterval: interval, ...SPEED };
     const common = { benchmark: pipelineThroughput, metric: 'recordsPerSecond' };
-    const name = `batches of ${batchInterval}, synced log`;
+    const name = `batches of ${interval}, synced log`;
+    const ratio = { ...common, what: '… to the log off', metric: 'ratio' };
     return [
       { ...common, what: `filter + count, ${name}`, where: count, atLeast: 3e6 },
-      { ...common, what: `… to the log off`, where: count, metric: 'ratio', atLeast: 0.6 },
+      { ...ratio, where: count, atLeast: SHARES['filter-count'] },
       { ...common, what: `word count, ${name}`, where: words, atLeast: 0.6e6 },
+      { ...ratio, where: words, atLeast: SHARES['word-count'] },
     ];
   }),
+  ...floorsOfThePrototype(),
+  {
+    what: 'a second task executor, word count',
+    benchmark: executors,
+    where: { executors: 2 },
+    metric: 'ratio',
+    atLeast: 1.7,
+  },
   ...['filter-count', 'word-count'].flatMap((pipeline): Floor[] => {
     const where = { pipeline, batchInterval: '1s', memoryMiB: 512 };
     const common = { benchmark: memory, where };
@@ -53,20 +70,28 @@ export const FLOORS: readonly Floor[] = [
       { ...common, what: `… and flat`, metric: 'riseBytes', atMost: RISE_BYTES_MAX },
     ];
   }),
-  ...['200ms', '1s'].map((batchInterval) => ({
-    what: `empty batch, every ${batchInterval}`,
-    benchmark: emptyBatch,
-    where: { batchInterval },
-    metric: 'driverCpuMs',
-    atMost: 5,
-  })),
+  ...floorsOfShortBatches(),
   ...['fresh', 'http'].map((start) => ({
     what: `start, ${start}`,
     benchmark: startUp,
     where: { start },
     metric: 'startMs',
-    atMost: 1_000,
+    atMost: 500,
   })),
+  {
+    what: 'recovery of 1 GiB, records of 1,000 bytes',
+    benchmark: recovery,
+    where: { leftMiB: 1024, recordBytes: 1_000 },
+    metric: 'bytesPerSecond',
+    atLeast: 2 ** 29,
+  },
+  {
+    what: 'ack at half load, to block interval + 5 disk syncs',
+    benchmark: halfLoad,
+    where: { blockIntervalMs: 5 },
+    metric: 'ofAllowance',
+    atMost: 1,
+  },
   ...['map', 'countByValue', 'join'].map((operator) => ({
     what: `test streams, ${operator}`,
     benchmark: testStreams,
@@ -76,6 +101,34 @@ export const FLOORS: readonly Floor[] = [
   })),
   ...floorsOfTheLog(),
 ];
+
+/** Batches of 10 ms: empty ones, and whether they keep up. */
+function floorsOfShortBatches(): Floor[] {
+  const stable = { benchmark: batchInterval, where: { batchIntervalMs: 10 } };
+  return [
+    {
+      what: 'empty batch, every 10 ms',
+      benchmark: emptyBatch,
+      where: { batchInterval: '10ms' },
+      metric: 'driverCpuMs',
+      atMost: 1,
+    },
+    { ...stable, what: 'batches of 10 ms: delay', metric: 'growthMs', atMost: 10 },
+    { ...stable, what: '… and none is left out', metric: 'keptShare', atLeast: 0.98 },
+  ];
+}
+
+/** Where absolute speed is the machine's, the barest program tells what could be had on it. */
+function floorsOfThePrototype(): Floor[] {
+  const shares = { 'filter-count': 0.75, 'word-count': 0.9 };
+  return Object.entries(shares).map(([pipeline, atLeast]) => ({
+    what: `${pipeline}, synced log, to the bare prototype`,
+    benchmark: prototype,
+    where: { pipeline, wal: 'sync', program: 'engine' },
+    metric: 'ratio',
+    atLeast,
+  }));
+}
 
 /** The log alone, on its disk thread. */
 function floorsOfTheLog(): Floor[] {
@@ -181,13 +234,15 @@ function shownValue({ benchmark, metric }: Floor, value: number): string {
 }
 
 function commandOf({ benchmark, where, metric }: Floor): string {
-  const wanted = metric === 'ratio' ? withoutWal(where) : where;
+  const wanted = metric === 'ratio' ? withBaseline(benchmark, where) : where;
   const points = Object.entries(wanted).map(([name, value]) => `${name}=${value}`);
+  const narrowed = points.length === 0 ? '' : ` --where ${points.join(',')}`;
   const minutes = benchmark === memory ? ' --minutes 10' : '';
-  return `npm run bench -- --only ${benchmark.name} --where ${points.join(',')}${minutes}`;
+  return `npm run bench -- --only ${benchmark.name}${narrowed}${minutes}`;
 }
 
-/** A ratio needs the baseline too. */
-function withoutWal(where: Floor['where']): Floor['where'] {
-  return Object.fromEntries(Object.entries(where).filter(([name]) => name !== 'wal'));
+/** A ratio needs the baseline too: what it differs in is left open. */
+function withBaseline({ baseline }: Benchmark, where: Floor['where']): Floor['where'] {
+  const base = baseline?.of(where) ?? where;
+  return Object.fromEntries(Object.entries(where).filter(([name, value]) => base[name] === value));
 }

@@ -8,8 +8,12 @@ import { RECORD_BYTES, isSelected, wordWeight } from './generator-work.ts';
 export type Sums = Readonly<Record<string, number>>;
 
 /** Of the first `count` records. @returns `selected` lines, or `words` and their `weighted` sum. */
-export function expectedSums(pipeline: 'filter-count' | 'word-count', count: number): Sums {
-  const lines = makeLines(1, RECORD_BYTES);
+export function expectedSums(
+  pipeline: 'filter-count' | 'word-count',
+  count: number,
+  recordBytes = RECORD_BYTES,
+): Sums {
+  const lines = makeLines(1, recordBytes);
   const over = (valueOf: (line: string) => number): number => sumOverRecords(lines, count, valueOf);
   if (pipeline === 'filter-count') return { selected: over((line) => (isSelected(line) ? 1 : 0)) };
   return {
@@ -27,7 +31,11 @@ export function checkOutput(pipeline: 'filter-count' | 'word-count', engine: Eng
   }
 }
 
-function printedSums(pipeline: 'filter-count' | 'word-count', output: readonly string[]): Sums {
+/** What the batches printed, added up. */
+export function printedSums(
+  pipeline: 'filter-count' | 'word-count',
+  output: readonly string[],
+): Sums {
   if (pipeline === 'filter-count') {
     return { selected: sum(output.filter((line) => /^\d+$/.test(line)).map(Number)) };
   }

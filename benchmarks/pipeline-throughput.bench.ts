@@ -4,16 +4,10 @@
  * CPU per record is steadier than speed where other work runs beside; how many cores that took
  * stands in the last column. Each count is checked.
  * @module */
-import { setTimeout as delay } from 'node:timers/promises';
 import { defineBenchmark } from './benchmark.ts';
-import type { Conditions, Sample } from './benchmark.ts';
 import { withEngine } from './engine-process.ts';
-import type { EngineProcess } from './engine-process.ts';
 import { checkOutput } from './generator-check.ts';
-import { cpuMs, machineCpuMs } from './process-cost.ts';
-
-/** Until the compiler has seen the hot loops, and the first spare segments are there. */
-const WARM_UP_MS = 2_000;
+import { SPEED_METRICS, measureSpeed } from './speed-sample.ts';
 
 export const pipelineThroughput = defineBenchmark({
   name: 'pipeline-throughput',
@@ -35,12 +29,7 @@ export const pipelineThroughput = defineBenchmark({
     blockInterval === '200ms' ||
     (pipeline === 'filter-count' && batchInterval === '200ms' && wal !== 'flush'),
   seconds: 10,
-  metrics: {
-    recordsPerSecond: { unit: 'M records/s', digits: 2, divisor: 1e6 },
-    cpuNsPerRecord: { unit: 'ns CPU/record', digits: 0 },
-    syncMsP99: { unit: 'ms sync p99', digits: 1 },
-    otherCores: { unit: 'cores taken by others', digits: 2 },
-  },
+  metrics: SPEED_METRICS,
   baseline: {
     metric: 'recordsPerSecond',
     of: (point) => (point.wal === 'off' ? undefined : { ...point, wal: 'off' }),
@@ -64,43 +53,3 @@ export const pipelineThroughput = defineBenchmark({
     );
   },
 });
-
-/** Speed between two completions of batches: batches run one after the other, so what was completed
- * between two completions was done between them. */
-async function measureSpeed(engine: EngineProcess, conditions: Conditions): Promise<Sample> {
-  await engine.line('engine-started');
-  await delay(conditions.isSmoke ? 300 : WARM_UP_MS);
-  const fromMs = Date.now();
-  const cpuBefore = cpuMs(engine.pid);
-  const machineBefore = machineCpuMs();
-  const countBefore = engine.recordCount;
-  const batchesBefore = engine.batches.length;
-  await delay(conditions.seconds * 1_000);
-  // A busy machine may need longer for the two that a sample begins and ends with.
-  if (conditions.isSmoke) await engine.completed(batchesBefore + 2);
-  const toMs = Date.now();
-  const cpuAfter = cpuMs(engine.pid);
-  const machineAfter = machineCpuMs();
-  const during = engine.batches.filter(({ atMs }) => atMs >= fromMs && atMs <= toMs);
-  const [first, ...rest] = during;
-  const last = rest.at(-1);
-  if (first === undefined || last === undefined) throw new Error('fewer than two batches ended');
-  const records = rest.reduce((sum, batch) => sum + batch.recordCount, 0);
-  const recordsPerSecond = records / ((last.atMs - first.atMs) / 1_000);
-  const sync = engine.lines.findLast(({ syncMsP99 }) => syncMsP99 !== undefined)?.['syncMsP99'];
-  const cpu = difference(cpuBefore, cpuAfter);
-  const machineCpu = difference(machineBefore, machineAfter);
-  const counted = engine.recordCount - countBefore;
-  return {
-    recordsPerSecond,
-    ...(cpu === undefined ? {} : { cpuNsPerRecord: (cpu * 1e6) / counted }),
-    ...(sync === undefined ? {} : { syncMsP99: Number(sync) }),
-    ...(cpu === undefined || machineCpu === undefined
-      ? {}
-      : { otherCores: (machineCpu - cpu) / (toMs - fromMs) }),
-  };
-}
-
-function difference(before: number | undefined, after: number | undefined): number | undefined {
-  return before === undefined || after === undefined ? undefined : after - before;
-}

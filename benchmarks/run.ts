@@ -8,16 +8,22 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ackLatency } from './ack-latency.bench.ts';
+import { batchInterval } from './batch-interval.bench.ts';
 import { isAt, pointsOf } from './benchmark.ts';
 import type { Benchmark, Point } from './benchmark.ts';
 import { emptyBatch } from './empty-batch.bench.ts';
+import { executors } from './executors.bench.ts';
 import { benchmarksOfFloors, floorsReport, isNeeded } from './floors.ts';
+import { halfLoad } from './half-load.bench.ts';
 import { runBenchmark } from './harness.ts';
 import type { BenchmarkResult, RunOptions } from './harness.ts';
 import { inverseWindow } from './inverse-window.bench.ts';
 import { keyedState } from './keyed-state.bench.ts';
 import { memory } from './memory.bench.ts';
 import { pipelineThroughput } from './pipeline-throughput.bench.ts';
+import { pipelines } from './pipelines.bench.ts';
+import { prototype } from './prototype.bench.ts';
+import { recovery } from './recovery.bench.ts';
 import { resultText, smokeText, writeResult } from './report.ts';
 import { startUp } from './start-up.bench.ts';
 import { storageLevel } from './storage-level.bench.ts';
@@ -29,13 +35,19 @@ import { walShares } from './wal-shares.bench.ts';
 
 const ALL: readonly Benchmark[] = [
   pipelineThroughput,
+  pipelines,
+  prototype,
   walAppend,
   walRecords,
   walScan,
   walShares,
   ackLatency,
+  halfLoad,
   startUp,
+  recovery,
   emptyBatch,
+  batchInterval,
+  executors,
   memory,
   storageLevel,
   testStreams,

@@ -1,5 +1,6 @@
 /** All deliberate breaks, in the order in which they run. @module */
 import { BENCH_BREAKS } from './breaks/bench.ts';
+import { BENCHMARKS_BREAKS } from './breaks/benchmarks.ts';
 import { CRASH_KIT_BREAKS } from './breaks/crash-kit.ts';
 import { DEDUPE_BREAKS } from './breaks/dedupe.ts';
 import { DISK_THREAD_BREAKS } from './breaks/disk-thread.ts';
@@ -44,6 +45,7 @@ export const BREAKS: readonly Break[] = [
   ...WINDOW_BREAKS,
   ...ENGINE_SIMULATION_BREAKS,
   ...BENCH_BREAKS,
+  ...BENCHMARKS_BREAKS,
   ...STATE_BREAKS,
   ...INVERSE_WINDOW_BREAKS,
   ...LIFE_CYCLE_BREAKS,
