@@ -36,7 +36,7 @@ interface Floor {
 
 /** What the log leaves of the speed without it. */
 const SHARES = { 'filter-count': 0.7, 'word-count': 0.95 };
-const SPEED = { blockInterval: '200ms', wal: 'sync' };
+const SPEED = { blockInterval: '200ms', memory: '512MiB', wal: 'sync' };
 /** How much of the memory allowance a run may gain in its second half and still be called flat. */
 const RISE_BYTES_MAX = 25e6;
 

@@ -17,7 +17,7 @@ import { pipelineThroughput } from './pipeline-throughput.bench.ts';
 import type { PrototypeAnswer, PrototypeTask } from './prototype-program.ts';
 
 const PROGRAM = fileURLToPath(new URL('prototype-program.ts', import.meta.url));
-const INTERVALS = { batchInterval: '200ms', blockInterval: '200ms' };
+const SETTING = { batchInterval: '200ms', blockInterval: '200ms', memory: '512MiB' };
 const WARM_UP_MS = 2_000;
 /** Beside what is measured, for whatever a busy machine takes to start and to end. */
 const EXTRA_MS = 60_000;
@@ -43,7 +43,7 @@ export const prototype = defineBenchmark({
   },
   measure({ pipeline, wal, program }, conditions) {
     return program === 'engine'
-      ? pipelineThroughput.measure({ pipeline, wal, ...INTERVALS }, conditions)
+      ? pipelineThroughput.measure({ pipeline, wal, ...SETTING }, conditions)
       : measurePrototype({ pipeline, isSynced: wal === 'sync' }, conditions);
   },
 });

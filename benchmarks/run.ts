@@ -57,8 +57,8 @@ const ALL: readonly Benchmark[] = [
 const RESULTS = fileURLToPath(new URL('results/', import.meta.url));
 const SMOKE_SECONDS = 1;
 
-const USAGE = `npm run bench -- [options]
-  --only NAME         only this benchmark; can be repeated. There are:
+const USAGE = `npm run bench -- [NAME …] [options]
+  NAME                only this benchmark (or --only NAME). There are:
                       ${ALL.map(({ name }) => name).join(', ')}
   --where A=V,B=W     only points with these values of their axes
   --repetitions N     samples of each point
@@ -82,7 +82,8 @@ interface Choice {
 }
 
 function readArguments(): Choice {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
       only: { type: 'string', multiple: true, default: [] },
       where: { type: 'string', default: '' },
@@ -95,11 +96,12 @@ function readArguments(): Choice {
       dir: { type: 'string' },
     },
   });
-  const unknown = values.only.filter((name) => !ALL.some((each) => each.name === name));
+  const only = [...positionals, ...values.only];
+  const unknown = only.filter((name) => !ALL.some((each) => each.name === name));
   if (unknown.length > 0) throw new Error(`there is no benchmark ${unknown.join(', ')}`);
   const pairs = values.where.split(',').filter((pair) => pair !== '');
   return {
-    only: values.only,
+    only,
     where: Object.fromEntries(pairs.map((pair) => pair.split('=', 2) as [string, string])),
     repetitions: positive('repetitions', values.repetitions),
     seconds: positive('seconds', values.seconds),
@@ -109,6 +111,16 @@ function readArguments(): Choice {
     isKept: values.keep,
     scratch: join(values.dir ?? RESULTS, 'scratch'), // removed in the end, so a folder of its own
   };
+}
+
+function argumentsOrUsage(): Choice | undefined {
+  try {
+    return readArguments();
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`);
+    process.exitCode = 2;
+    return undefined;
+  }
 }
 
 function positive(name: string, text: string | undefined): number | undefined {
@@ -163,10 +175,10 @@ async function main(choice: Choice): Promise<void> {
 
 if (process.argv.includes('--help')) console.log(USAGE);
 else {
-  const choice = readArguments();
+  const choice = argumentsOrUsage();
   try {
-    await main(choice);
+    if (choice !== undefined) await main(choice);
   } finally {
-    rmSync(choice.scratch, { recursive: true, force: true });
+    if (choice !== undefined) rmSync(choice.scratch, { recursive: true, force: true });
   }
 }

@@ -4,8 +4,8 @@ import type { Conditions, Metric, Sample } from './benchmark.ts';
 import type { EngineProcess } from './engine-process.ts';
 import { cpuMs, machineCpuMs } from './process-cost.ts';
 
-/** Until the compiler has seen the hot loops, and the first spare segments are there. */
-const WARM_UP_MS = 2_000;
+/** Until the compiler has seen the hot loops, and the log has as many segments as it will have. */
+const WARM_UP_MS = 4_000;
 
 /** What `measureSpeed` gives. */
 export const SPEED_METRICS = {
@@ -17,9 +17,13 @@ export const SPEED_METRICS = {
 
 /** Speed between two completions of batches: batches run one after the other, so what was completed
  * between two completions was done between them. */
-export async function measureSpeed(engine: EngineProcess, conditions: Conditions): Promise<Sample> {
+export async function measureSpeed(
+  engine: EngineProcess,
+  conditions: Conditions,
+  warmUpMs = WARM_UP_MS,
+): Promise<Sample> {
   await engine.line('engine-started');
-  await delay(conditions.isSmoke ? 300 : WARM_UP_MS);
+  await delay(conditions.isSmoke ? 300 : warmUpMs);
   const fromMs = Date.now();
   const cpuBefore = cpuMs(engine.pid);
   const machineBefore = machineCpuMs();

@@ -14,8 +14,9 @@ const GUARANTEES: Readonly<Record<Level, Guarantee>> = {
   off: { survives: 'nothing', how: 'blocks are in memory only' },
 };
 const ON_THREAD = { disk: 'thread' };
-/** Batches of a second, as the peers' windows and batches; blocks are full long before 200 ms. */
-const INTERVALS = { batchInterval: '1s', blockInterval: '200ms' };
+/** Batches of a second, as the peers' windows and batches; blocks are full long before 200 ms. Half
+ * of the memory that the JVMs get: what is received in a second has to fit. */
+const SETTING = { batchInterval: '1s', blockInterval: '200ms', memory: '2GiB' };
 
 /** One side of a pair. @param conditions gives a fresh directory for each sample. */
 export function ours(workload: Workload, level: Level, conditions: () => Conditions): Contestant {
@@ -39,7 +40,7 @@ function benchmarkOf(workload: Workload, level: Level): { benchmark: Benchmark; 
       return { benchmark: walAppend, point };
     }
     default: {
-      const point = { pipeline: workload, ...INTERVALS, wal: level };
+      const point = { pipeline: workload, ...SETTING, wal: level };
       return { benchmark: pipelineThroughput, point };
     }
   }
