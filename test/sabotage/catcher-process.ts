@@ -18,7 +18,7 @@ class RunReporter implements Reporter {
     const { state } = test.result();
     if (state !== 'passed' && state !== 'failed') return;
     const names: string[] = [];
-    for (let part: TestCase | TestCase['parent'] = test; part.type !== 'module'; ) {
+    for (let part: TestCase | TestCase['parent'] = test; part.type !== 'module';) {
       names.unshift(part.name);
       part = part.parent;
     }
@@ -72,7 +72,7 @@ const reporter = new RunReporter();
 async function start(): Promise<Vitest> {
   const options = { root: process.cwd(), watch: false, bail: 1, reporters: [reporter] };
   const vitest = await createVitest('test', options);
-  await vitest.init();
+  await vitest.standalone();
   return vitest;
 }
 

@@ -81,11 +81,7 @@ export class CatcherRunner {
     return child;
   }
 
-  async #answer(
-    child: ChildProcess,
-    order: CatcherOrder,
-    limitMs: number,
-  ): Promise<CatcherReport> {
+  async #answer(child: ChildProcess, order: CatcherOrder, limitMs: number): Promise<CatcherReport> {
     return new Promise((resolve) => {
       const end = (report: CatcherReport): void => {
         clearTimeout(timer);

@@ -4,7 +4,9 @@
  *
  * First every catcher runs on an unbroken copy and has to pass; then each break has to make a test
  * fail: an assertion, not a file that does not load. Ends with 1 when one survives, or when the
- * place that it breaks is not there any more. The project itself is never touched. @module */
+ * place that it breaks is not there any more. The project itself is never touched. How a break is
+ * judged: lane.ts; why one vitest for all of a lane's breaks may be trusted: catcher-process.ts and
+ * test/tidy/sabotage.test.ts. @module */
 import { BREAKS } from './breaks.ts';
 import type { Break, Catcher } from './breaks/break.ts';
 import { describeCatcher, Lane } from './lane.ts';
@@ -76,7 +78,8 @@ async function main(words: readonly string[]): Promise<number> {
     const problems = await checkSound(lanes, chosen);
     for (const problem of problems) print(problem);
     if (problems.length > 0) return 1;
-    print(`every catcher passes unbroken, after ${performance.now().toFixed(0)} ms`);
+    const seconds = (performance.now() / 1_000).toFixed(0);
+    print(`after ${seconds} s: all catchers pass on the unbroken project`);
     const outcomes = await inLanes(lanes, chosen, async (lane, each) => {
       const outcome = await lane.try(each);
       printOutcome(outcome);
