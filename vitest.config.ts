@@ -4,6 +4,7 @@
  * Types (test/types) are checked by `npm run typecheck`, not here.
  * @module */
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -53,6 +54,7 @@ export default defineConfig({
   test: {
     pool: 'forks', // a crash of a test's process cannot take vitest down
     maxWorkers: WORKERS,
+    sequence: { sequencer: LongestFirst },
     globalSetup: './test/support/temporary-place.ts',
     reporters: ['default', './test/plain-reporter.ts'],
     coverage: {
