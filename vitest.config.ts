@@ -4,6 +4,7 @@
  * Types (test/types) are checked by `npm run typecheck`, not here.
  * @module */
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -17,6 +18,8 @@ interface SuiteOptions {
   /** Its files start processes that want the machine for themselves: one after the other, and not
    * beside another suite. */
   readonly isSerial?: true;
+  /** For Node, in the processes of its tests. */
+  readonly execArgv?: string[];
   /** Suites of a lower one come first. Those of one group have the same number of workers. */
   readonly group?: number;
 }
@@ -35,6 +38,7 @@ function suite(name: string, include: string[], options: SuiteOptions) {
       hookTimeout: options.timeoutMs,
       fileParallelism: !isSerial,
       maxWorkers: isSerial ? 1 : WORKERS,
+      execArgv: options.execArgv ?? [],
       sequence: { groupOrder: options.group ?? (isSerial ? 1 : 0) },
     },
   };
@@ -50,6 +54,7 @@ export default defineConfig({
   test: {
     pool: 'forks', // a crash of a test's process cannot take vitest down
     maxWorkers: WORKERS,
+    sequence: { sequencer: LongestFirst },
     globalSetup: './test/support/temporary-place.ts',
     reporters: ['default', './test/plain-reporter.ts'],
     coverage: {
@@ -66,6 +71,9 @@ export default defineConfig({
       }),
       suite('sim', ['test/sim/**/*.test.ts', 'test/scenarios/**/*.test.ts'], {
         timeoutMs: 15 * MINUTE_MS,
+        // Each run makes a world of small things and drops it. With 16 MiB of young memory, as Node
+        // has it, 300 engine histories took 23.0 s of CPU; with 64 MiB, 20.3 s.
+        execArgv: ['--max-semi-space-size=64'],
       }),
       suite('tidy', ['test/tidy/**/*.test.ts'], { timeoutMs: 5 * MINUTE_MS }),
       suite('integration', ['test/integration/**/*.test.ts'], {

@@ -21,18 +21,18 @@ describe('of a log', () => {
 });
 
 describe('of a stream', () => {
-  // Two sources, each of which began with the first line.
-  const [whole, part] = [expectedSums('filter-count', 3_000), expectedSums('filter-count', 7)];
+  // Two sources, each of which began with the first line and has lines that are selected.
+  const [whole, part] = [expectedSums('filter-count', 3_000), expectedSums('filter-count', 700)];
   const selected = (whole['selected'] ?? 0) + (part['selected'] ?? 0);
 
   it('accepts the sum over what each source was fed', () => {
-    const answer = { ...timed, fed: [3_000, 7], selected };
+    const answer = { ...timed, fed: [3_000, 700], selected };
     expect(() => checkAnswer('filter-count', answer)).not.toThrow();
   });
 
   it.each([
-    ['counts one less', { ...timed, fed: [3_000, 7], selected: selected - 1 }],
-    ['was fed more than it counted', { ...timed, fed: [3_100, 7], selected }],
+    ['counts one less', { ...timed, fed: [3_000, 700], selected: selected - 1 }],
+    ['was fed more than it counted', { ...timed, fed: [3_100, 700], selected }],
     ['does not say what it was fed', { ...timed, selected }],
     ['never got to know what it was fed', { ...timed, fed: [3_000, -1], selected }],
   ])('refuses one that %s', (_, answer) => {

@@ -57,7 +57,7 @@ describe(`any disk call that fails (${seedNote})`, () => {
 
   it('of a recovery costs the log nothing either', { timeout: scaledTimeoutMs() }, async () => {
     let runs = 0;
-    for (let round = 0; runs < scaled(1_000); round += 1) {
+    for (let round = 0; runs < scaled(500); round += 1) {
       const seed = simSeed + round;
       runs += await sweepErrors({ seed, variantsPerCall: 16 }, async (disk, order) => {
         const isWitnessed = false; // so that the recovery has to carry the last group over
@@ -77,7 +77,7 @@ describe(`any disk call that fails (${seedNote})`, () => {
 
   it('costs a checkpoint directory nothing either', { timeout: scaledTimeoutMs() }, async () => {
     let runs = 0;
-    for (let round = 0; runs < scaled(1_500); round += 1) {
+    for (let round = 0; runs < scaled(500); round += 1) {
       const seed = simSeed + round;
       runs += await sweepErrors({ seed, variantsPerCall: 4 }, (disk, order) =>
         tryHome(disk, order, seed),

@@ -2,6 +2,7 @@
  *
  *     MILLRACE_SEED=n        replays the random ones
  *     MILLRACE_HARM='{…}'    does only this one, as a failure prints it
+ *     MILLRACE_RUNS=0.1      does about a tenth of them, from all over the log
  *
  * @module */
 import { seededRandom } from '../../src/core/random.ts';
@@ -9,6 +10,7 @@ import type { Random } from '../../src/core/random.ts';
 import { HarmedLog } from './harmed-log.ts';
 import type { Harm } from './log-harm.ts';
 import type { LogImage } from './log-image.ts';
+import { everyNth } from './sim-runs.ts';
 
 const MISTAKES_SHOWN_MAX = 10;
 
@@ -48,5 +50,5 @@ export function randomFor(use: number): Random {
 }
 
 function chosen(harms: Iterable<Harm>): Iterable<Harm> {
-  return alone === undefined ? harms : [JSON.parse(alone) as Harm];
+  return alone === undefined ? everyNth(harms) : [JSON.parse(alone) as Harm];
 }

@@ -73,12 +73,11 @@ export function* bitFlips({ bytes }: LogImage): Generator<Harm> {
   }
 }
 
-/** Zero, ones, and a random other value. */
+/** Zero, ones or a random other value, in turn: every bit of the byte is flipped alone as well. */
 export function* byteChanges({ bytes }: LogImage, random: Random): Generator<Harm> {
   for (let at = 0; at < bytes.byteLength; at += 1) {
-    yield { kind: 'byte', at, value: 0 };
-    yield { kind: 'byte', at, value: 0xff };
-    yield { kind: 'byte', at, value: randomInt(random, 256) };
+    const value = [0, 0xff, randomInt(random, 256)][at % 3] ?? 0;
+    yield { kind: 'byte', at, value };
   }
 }
 
