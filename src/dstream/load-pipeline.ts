@@ -16,6 +16,15 @@ export interface LoadedPipeline {
  * graph
  *   is wrong; the stack of the cause names the file and line. */
 export async function loadPipeline(moduleUrl: string, shownAs: string): Promise<LoadedPipeline> {
+  const definition = await loadDefinition(moduleUrl, shownAs);
+  return { definition, graph: buildGraph(definition) };
+}
+
+/** The same without the graph. @throws {MillraceError} PIPELINE_INVALID. */
+export async function loadDefinition(
+  moduleUrl: string,
+  shownAs: string,
+): Promise<PipelineDefinition> {
   let exported: { readonly default?: unknown };
   try {
     exported = (await import(moduleUrl)) as { readonly default?: unknown };
@@ -33,7 +42,7 @@ export async function loadPipeline(moduleUrl: string, shownAs: string): Promise<
         "`export default definePipeline({ name: '…' }, (ssc) => { … })`",
     );
   }
-  return { definition, graph: buildGraph(definition) };
+  return definition;
 }
 
 /** TypeScript that was compiled to CommonJS has its default export one level deeper. */

@@ -7,7 +7,8 @@
 import { MillraceError } from '../core/errors.ts';
 import type { PipelineOptions } from '../core/options-types.ts';
 import { GraphBuilder } from './graph-builder.ts';
-import type { Graph } from './graph.ts';
+import { Graph } from './graph.ts';
+import type { GraphNode } from './graph.ts';
 import { checkPlaces } from './place-check.ts';
 import { PipelineContext } from './pipeline-context.ts';
 
@@ -16,10 +17,16 @@ const MARK: unique symbol = Symbol.for('millrace.pipeline');
 /** Adds inputs, operators and outputs. Called once in every thread; must not be asynchronous. */
 export type BuildPipeline = (ssc: PipelineContext) => void;
 
+/** @returns nodes with the same ids, in the same order. */
+export type ReviseGraph = (nodes: readonly GraphNode[]) => readonly GraphNode[];
+
 export interface PipelineDefinition {
   readonly [MARK]: true;
   readonly options: PipelineOptions;
   readonly build: BuildPipeline;
+  /** Of a measurement, not of users: puts other operators in the place of some, id for id. Runs
+   * in every thread, after the pipeline's own graph was checked. */
+  readonly revise?: ReviseGraph;
 }
 
 /** Defines a pipeline, to be the default export of its module. Starts nothing.
@@ -52,7 +59,7 @@ export function isPipelineDefinition(value: unknown): value is PipelineDefinitio
  * @throws {MillraceError} PIPELINE_INVALID: the function threw (`cause`), is asynchronous, made no
  *   output, or uses one port or one output directory twice; OPTIONS_INVALID: an operator or input
  *   was called with wrong options. */
-export function buildGraph({ options, build }: PipelineDefinition): Graph {
+export function buildGraph({ options, build, revise }: PipelineDefinition): Graph {
   const builder = new GraphBuilder(options.name);
   let returned: unknown;
   let graph: Graph;
@@ -80,7 +87,7 @@ export function buildGraph({ options, build }: PipelineDefinition): Graph {
     );
   }
   checkPlaces(options.name, graph);
-  return graph;
+  return revise === undefined ? graph : new Graph(revise(graph.nodes));
 }
 
 function buildFailure(name: string, error: unknown): MillraceError {

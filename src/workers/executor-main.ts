@@ -1,6 +1,7 @@
 /** Entry of a receiver executor thread: binds a ReceiverExecutor to the worker's port, nothing
  * else.
  * @module */
+import { performance } from 'node:perf_hooks';
 import { parentPort, workerData } from 'node:worker_threads';
 import { present } from '../core/assert.ts';
 import { systemClock } from '../core/clock.ts';
@@ -15,6 +16,7 @@ armCrash(data.crash);
 const executor = new ReceiverExecutor(data, {
   openDisk: () => new DiskThread(`receiver executor ${data.executorIndex}`),
   clock: systemClock,
+  activeMs: () => performance.eventLoopUtilization().active,
 });
 
 // comlink calls methods on the exposed object; a class instance would lose its private fields.

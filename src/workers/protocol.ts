@@ -122,6 +122,8 @@ export interface ReceiverExecutorStats {
   readonly recordCount: number;
   readonly blockCount: number;
   readonly inFlightBytes: number;
+  /** For how long its event loop has had work, in milliseconds; absent where nobody counts it. */
+  readonly activeMs?: number;
   readonly log?: LogStats;
 }
 

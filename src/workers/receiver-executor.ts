@@ -45,6 +45,8 @@ export interface ReceiverExecutorServices {
   readonly own?: (disk: Disk, lock: LockFile) => Disk;
   /** @defaultValue the arena between threads */
   readonly attachArena?: (handle: ArenaHandle) => BlockArena;
+  /** For how long the thread's event loop has had work. @defaultValue nobody counts it */
+  readonly activeMs?: () => number;
   /** The pipeline of a module. @defaultValue it is imported */
   readonly load?: (moduleUrl: string) => Promise<LoadedPipeline>;
 }
@@ -157,7 +159,9 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
   async stats(): Promise<ReceiverExecutorStats> {
     const { wal, pusher } = present(this.#opened, 'the executor is not open');
     const { recordCount, blockCount, inFlightBytes } = pusher;
-    if (wal === undefined) return { recordCount, blockCount, inFlightBytes };
+    const activeMs = this.#services.activeMs?.();
+    const active = activeMs === undefined ? {} : { activeMs };
+    if (wal === undefined) return { recordCount, blockCount, inFlightBytes, ...active };
     const { groups, bytes, syncMs, syncCounts, pendingBytes, segments } = wal.stats();
     const log = {
       groups,
@@ -168,7 +172,7 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
       pendingBytes,
       segments,
     };
-    return { recordCount, blockCount, inFlightBytes, log };
+    return { recordCount, blockCount, inFlightBytes, ...active, log };
   }
 
   async close(): Promise<void> {
