@@ -1,9 +1,8 @@
 /** What `millrace bench wal` was called with, checked: all problems are told at once. Looks at no
  * disk. @module */
-import { parseDuration } from '../../core/duration.ts';
-import { toError } from '../../core/errors.ts';
 import type { DurabilityLevel } from '../../blocks/block-ref.ts';
 import { problemsError } from '../problem-list.ts';
+import { ArgumentReader, durationIn, fileNameProblems, wholeIn } from './argument-reader.ts';
 import { BENCH_DEFAULTS, SMOKE_DEFAULTS } from './bench-defaults.ts';
 import type { BenchDefaults } from './bench-defaults.ts';
 import { BATCH_INTERVAL_MS_MAX, batchIntervalOf, cellsOf } from './cell.ts';
@@ -48,8 +47,7 @@ export function readBenchArguments({ operands, given }: BenchCall): BenchArgumen
   const batchIntervalMs = batchIntervalOf(grid.blockIntervalsMs) ?? BATCH_INTERVAL_MS_MAX;
   const json = reader.text('json');
   const html = reader.text('html');
-  if (html === '-') problems.push('--html needs the name of a file');
-  if (html !== undefined && html === json) problems.push('--json and --html name the same file');
+  problems.push(...fileNameProblems(json, html));
   if (budgetMs !== undefined && given['seconds'] !== undefined) {
     problems.push('--budget and --seconds exclude each other: the budget chooses the seconds');
   }
@@ -72,14 +70,28 @@ function operandProblems(operands: readonly string[]): string[] {
   return problems;
 }
 
-function readGrid(reader: ArgumentReader): Grid {
+function readGrid(reader: ArgumentReader<keyof BenchDefaults>): Grid {
   const grid = {
-    wal: reader.list('wal', '--wal', (each) => LEVELS.find((level) => level === each)),
-    receivers: reader.list('receivers', '--receivers', (each) => wholeIn(each, 1, 64)),
-    blockIntervalsMs: reader.list('blockIntervals', '--block-intervals', (each) =>
-      durationIn(each, 5, BATCH_INTERVAL_MS_MAX),
-    ),
-    recordBytes: reader.list('recordBytes', '--record-bytes', (each) => wholeIn(each, 2, 65_536)),
+    wal: reader.list('wal', {
+      flag: '--wal',
+      expected: 'off, flush or sync',
+      read: (each) => LEVELS.find((level) => level === each),
+    }),
+    receivers: reader.list('receivers', {
+      flag: '--receivers',
+      expected: '1 to 64',
+      read: (each) => wholeIn(each, 1, 64),
+    }),
+    blockIntervalsMs: reader.list('blockIntervals', {
+      flag: '--block-intervals',
+      expected: '5ms to 2s',
+      read: (each) => durationIn(each, 5, BATCH_INTERVAL_MS_MAX),
+    }),
+    recordBytes: reader.list('recordBytes', {
+      flag: '--record-bytes',
+      expected: '2 to 65536',
+      read: (each) => wholeIn(each, 2, 65_536),
+    }),
   };
   if (batchIntervalOf(grid.blockIntervalsMs) === undefined) {
     reader.problems.push(
@@ -88,86 +100,4 @@ function readGrid(reader: ArgumentReader): Grid {
     );
   }
   return grid;
-}
-
-interface Range {
-  readonly min: number;
-  readonly max: number;
-}
-
-const VALUES: Readonly<Record<string, string>> = {
-  '--wal': 'off, flush or sync',
-  '--receivers': '1 to 64',
-  '--block-intervals': '5ms to 2s',
-  '--record-bytes': '2 to 65536',
-};
-
-/** Reads text values, and notes what is wrong with them; what is wrong reads as nothing. */
-class ArgumentReader {
-  readonly problems: string[];
-  readonly #given: BenchCall['given'];
-  readonly #defaults: BenchDefaults;
-
-  constructor(given: BenchCall['given'], defaults: BenchDefaults, problems: string[]) {
-    this.#given = given;
-    this.#defaults = defaults;
-    this.problems = problems;
-  }
-
-  text(name: string): string | undefined {
-    const value = this.#given[name];
-    return typeof value === 'string' ? value : undefined;
-  }
-
-  /** Values between commas, each once. */
-  list<T>(name: keyof BenchDefaults, flag: string, read: (each: string) => T | undefined): T[] {
-    const found = new Set<T>();
-    for (const each of (this.text(name) ?? this.#defaults[name]).split(',')) {
-      const value = read(each.trim());
-      if (value !== undefined) found.add(value);
-      else this.problems.push(`${flag}: '${each.trim()}' is not ${VALUES[flag] ?? 'a value'}`);
-    }
-    return [...found];
-  }
-
-  number(name: keyof BenchDefaults, flag: string, { min, max }: Range): number {
-    const given = this.text(name) ?? this.#defaults[name];
-    const value = given.trim() === '' ? Number.NaN : Number(given);
-    if (value >= min && value <= max) return value;
-    this.problems.push(`${flag} is '${given}' and must be ${min} to ${max}`);
-    return min;
-  }
-
-  whole(name: keyof BenchDefaults, flag: string, { min, max }: Range): number {
-    const given = this.text(name) ?? this.#defaults[name];
-    const value = wholeIn(given, min, max);
-    if (value !== undefined) return value;
-    this.problems.push(`${flag} is '${given}' and must be a whole number, ${min} to ${max}`);
-    return min;
-  }
-
-  budget(): number | undefined {
-    const given = this.text('budget');
-    if (given === undefined) return undefined;
-    try {
-      return parseDuration(given);
-    } catch (error) {
-      this.problems.push(`--budget: ${toError(error).message}`);
-      return undefined;
-    }
-  }
-}
-
-function wholeIn(text: string, min: number, max: number): number | undefined {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  return value >= min && value <= max ? value : undefined;
-}
-
-function durationIn(text: string, minMs: number, maxMs: number): number | undefined {
-  try {
-    const ms = parseDuration(/^\d+$/.test(text) ? Number(text) : text);
-    return ms >= minMs && ms <= maxMs ? ms : undefined;
-  } catch {
-    return undefined;
-  }
 }

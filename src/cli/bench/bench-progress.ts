@@ -15,6 +15,13 @@ export interface Step {
   readonly expectedMs: number;
 }
 
+export interface ProgressPlan {
+  /** Of the command, before the bar. */
+  readonly name: string;
+  /** Of everything, as expected. */
+  readonly totalMs: number;
+}
+
 export class BenchProgress {
   readonly #io: CliIo;
   readonly #clock: Clock;
@@ -27,12 +34,12 @@ export class BenchProgress {
   #step: { readonly expectedMs: number; shownMs: number } | undefined;
   #timer: Timer | undefined;
 
-  constructor(io: CliIo, clock: Clock, totalMs: number) {
+  constructor(io: CliIo, clock: Clock, { name, totalMs }: ProgressPlan) {
     this.#io = io;
     this.#clock = clock;
     this.#totalMs = totalMs;
     this.#startedMs = clock.monotonicMs();
-    this.#bar = new ProgressBar(io, clock, { name: 'bench', total: totalMs, format: spanText });
+    this.#bar = new ProgressBar(io, clock, { name, total: totalMs, format: spanText });
   }
 
   begin({ text, expectedMs }: Step): void {

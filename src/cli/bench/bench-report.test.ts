@@ -9,7 +9,8 @@ import type { CellSample } from './cell-sample.ts';
 import { drawPage, placesOf } from './page-script.ts';
 import type { PlotLibrary } from './page-script.ts';
 import { pipelineText } from './pipeline-text.ts';
-import { escapeHtml, escapeJson, pageOf } from './report-page.ts';
+import { escapeHtml, escapeJson } from './page-frame.ts';
+import { pageOf } from './report-page.ts';
 import { reportText } from './report-text.ts';
 import { boundText, doubtsOf, explain } from './report-words.ts';
 

@@ -59,7 +59,7 @@ async function trial({ isTerminal = false, budgetMs, tookMs = 5_000, ...rest }: 
   };
   const plan = planRun(CELLS, { isSmoke: false, seconds: 2, repetitions: 3, budgetMs });
   if (typeof plan === 'string') throw new Error(plan);
-  const progress = new BenchProgress(io, clock, plan.expectedMs);
+  const progress = new BenchProgress(io, clock, { name: 'bench', totalMs: plan.expectedMs });
   const { signal = new AbortController().signal } = rest;
   const disk = { mode: 'direct', bytesPerSecond: 1, syncMsP50: 1, syncMsP99: 1 } as const;
   const machine = { cpu: 'c', cores: 2, memoryGiB: 1, kernel: 'k', node: 'n', fileSystem: 'ext4' };

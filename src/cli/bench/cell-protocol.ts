@@ -1,8 +1,5 @@
-/** What the command tells the process that measures one sample, and what comes back. Plain data.
- * @module */
-import type { WireError } from '../../serde/wire-error.ts';
+/** What the command tells the process that measures one sample of a cell. Plain data. @module */
 import type { Cell } from './cell.ts';
-import type { CellSample } from './cell-sample.ts';
 
 export interface CellTask {
   readonly cell: Cell;
@@ -15,7 +12,3 @@ export interface CellTask {
   readonly halfMs: number;
   readonly memoryBytes: number;
 }
-
-export type CellAnswer =
-  | { readonly kind: 'measured'; readonly sample: CellSample }
-  | { readonly kind: 'failed'; readonly error: WireError };

@@ -4,8 +4,7 @@ import { diskText } from './disk-limit.ts';
 import type { BenchReport, CellResult } from './bench-report.ts';
 import { msText } from './ms-text.ts';
 import { doubtsOf, explain } from './report-words.ts';
-import type { Spread } from './statistics.ts';
-import { table } from './text-table.ts';
+import { spreadText, table, wrapped } from './text-table.ts';
 
 const HEAD = [
   'log',
@@ -59,27 +58,4 @@ function rowOf({ cell, recordsPerSecond, cpuNsPerRecord, ackMs, syncMs, cost }: 
     `${msText(ackMs.p50.median)} | ${msText(ackMs.p99.median)} ms`,
     syncMs === undefined ? '' : `${msText(syncMs.p50)} | ${msText(syncMs.p99)} ms`,
   ];
-}
-
-/** `5.20 [4.90 … 5.31]` */
-function spreadText(
-  { min, median, max }: Spread,
-  { digits, divisor = 1 }: { readonly digits: number; readonly divisor?: number },
-): string {
-  const [low, middle, high] = [min, median, max].map((value) => (value / divisor).toFixed(digits));
-  return `${middle} [${low} … ${high}]`;
-}
-
-const WRAP_COLUMNS = 100;
-
-function wrapped(text: string): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > WRAP_COLUMNS) {
-      lines.push(line);
-      line = word;
-    } else line = line === '' ? word : `${line} ${word}`;
-  }
-  return [...lines, line];
 }

@@ -1,0 +1,68 @@
+/** Where a measurement's report goes: a table or JSON on standard output, and files. @module */
+import { statSync, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { MillraceError, toError } from '../../core/errors.ts';
+import { recogniseFileSystem } from '../../wal/file-system.ts';
+import type { CliIo } from '../io.ts';
+
+export interface ReportFiles {
+  /** `-`: standard output, instead of the text. */
+  readonly json: string | undefined;
+  readonly html: string | undefined;
+}
+
+/** What is wrong with the places of the files, before anything is measured. */
+export function fileProblems({ json, html }: ReportFiles): string[] {
+  const problems: string[] = [];
+  for (const [flag, path] of Object.entries({ '--json': json, '--html': html })) {
+    if (path === undefined || path === '-') continue;
+    const folder = dirname(resolve(path));
+    if (!isDirectory(folder)) problems.push(`${flag} ${path}: there is no directory ${folder}`);
+    else if (isDirectory(resolve(path))) problems.push(`${flag} ${path} is a directory`);
+  }
+  return problems;
+}
+
+/** What is wrong with a directory in which logs are to be measured. */
+export async function diskProblems(directory: string): Promise<string[]> {
+  if (!isDirectory(directory)) return [`there is no directory ${directory}`];
+  const { kind, type } = await recogniseFileSystem(directory);
+  if (kind !== 'network') return [];
+  return [
+    `${directory} is on ${type}, behind a network, where a run refuses to put its log: ` +
+      'choose a directory on a local disk',
+  ];
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+export interface ReportForms {
+  /** Plain data, for JSON. */
+  readonly value: object;
+  readonly text: () => string;
+  readonly page: () => string;
+}
+
+/** @throws {MillraceError} DISK_FAILED when a file cannot be written; the text is out then. */
+export function writeReport(
+  io: CliIo,
+  { json, html }: ReportFiles,
+  { value, text, page }: ReportForms,
+): void {
+  const jsonText = `${JSON.stringify(value, shortNumber)}\n`;
+  io.out(json === '-' ? jsonText : text());
+  try {
+    if (json !== undefined && json !== '-') writeFileSync(json, jsonText);
+    if (html !== undefined) writeFileSync(html, page());
+  } catch (cause) {
+    const { message } = toError(cause);
+    throw new MillraceError('DISK_FAILED', `the report cannot be written: ${message}`, { cause });
+  }
+}
+
+/** Six digits are more than any clock here is worth. */
+function shortNumber(_key: string, value: unknown): unknown {
+  return typeof value === 'number' ? Number(value.toPrecision(6)) : value;
+}

@@ -1,0 +1,29 @@
+/** The inside of a process in which one sample is taken: gets its task as a message, answers, ends.
+ *
+ * Whoever started it ends it when a signal comes: a terminal sends SIGINT to both. It ends by
+ * itself when nobody is left to hear the answer. @module */
+import { toWireError } from '../../serde/wire-error.ts';
+import type { WireError } from '../../serde/wire-error.ts';
+
+export type SampleAnswer<S> =
+  | { readonly kind: 'measured'; readonly sample: S }
+  | { readonly kind: 'failed'; readonly error: WireError };
+
+/** Call once, when the module of the process is loaded. */
+export function answerTask<T, S>(measure: (task: T) => Promise<S>): void {
+  process.on('SIGINT', () => undefined);
+  process.on('disconnect', () => process.exit(1));
+  process.once('message', (task) => {
+    void answer(() => measure(task as T));
+  });
+}
+
+async function answer<S>(measure: () => Promise<S>): Promise<void> {
+  let found: SampleAnswer<S>;
+  try {
+    found = { kind: 'measured', sample: await measure() };
+  } catch (error) {
+    found = { kind: 'failed', error: toWireError(error) };
+  }
+  process.send?.(found, undefined, undefined, () => process.exit(0));
+}
