@@ -92,10 +92,12 @@ export interface RunFlags {
 const BOTH_CHECKPOINTS = 'bothCheckpoints';
 
 /** Adds the flags of options, for `run` and for commands that look at what a run would be.
- * @param defaults where such a command takes something else than a run, by option. */
+ * @param defaults where such a command takes something else than a run, by option.
+ * @param omitted options that have no place in such a command. */
 export function addOptionFlags(
   command: Command,
   defaults: Partial<Record<keyof PipelineOptions, string>> = {},
+  omitted: ReadonlySet<keyof PipelineOptions> = new Set(),
 ): void {
   const given = new Set<string>();
   for (const name of ['checkpoint', 'no-checkpoint']) {
@@ -105,6 +107,7 @@ export function addOptionFlags(
     });
   }
   for (const flag of describeFlags()) {
+    if (omitted.has(flag.option)) continue;
     const defaultText = defaults[flag.option];
     command.addOption(optionOf(defaultText === undefined ? flag : { ...flag, defaultText }));
     if (flag.option === 'checkpointDir') {
@@ -112,6 +115,10 @@ export function addOptionFlags(
       command.addOption(new Option('--no-checkpoint', summary));
     }
   }
+  if (!omitted.has('checkpointDir')) addDropState(command);
+}
+
+function addDropState(command: Command): void {
   const summary = 'give up the state of an operator that does not fit any more; repeatable';
   command.addOption(
     new Option('--drop-state <id>', summary).argParser(

@@ -13,6 +13,8 @@ export async function runTool(io: CliIo, call: ToolCall): Promise<number> {
       return (await import('./commands/doctor.ts')).doctor(io, call);
     case 'bench-wal':
       return (await import('./commands/bench-wal.ts')).benchWal(io, call);
+    case 'tune':
+      return (await import('./commands/tune.ts')).tune(io, call);
     case 'explain':
       return (await import('./commands/explain.ts')).explain(io, call);
     default:

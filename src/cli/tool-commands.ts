@@ -1,5 +1,5 @@
-/** `millrace wal …`, `doctor` and `bench` as commander sees them: arguments, flags, help. Runs
- * nothing itself. @module */
+/** `millrace wal …`, `doctor`, `bench` and `tune` as commander sees them: arguments, flags, help.
+ * Runs nothing itself. @module */
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
 import type { InspectCall } from './commands/wal-inspect.ts';
@@ -12,6 +12,8 @@ import { addBenchCommand } from './bench-command.ts';
 import { addPipelineTools } from './pipeline-tools.ts';
 import type { PipelineToolCall } from './pipeline-tools.ts';
 import type { BenchCall } from './bench/bench-arguments.ts';
+import { addTuneCommand } from './tune-command.ts';
+import type { TuneCall } from './tune/tune-arguments.ts';
 import type { DropRange } from './wal/drop-range.ts';
 
 /** A tool and what it was called with. */
@@ -22,6 +24,7 @@ export type ToolCall =
   | ({ readonly tool: 'export' } & ExportCall)
   | ({ readonly tool: 'doctor' } & DoctorCall)
   | ({ readonly tool: 'bench-wal' } & BenchCall)
+  | ({ readonly tool: 'tune' } & TuneCall)
   | PipelineToolCall;
 
 const DIR = 'checkpoint directory, or the directory of one log';
@@ -102,6 +105,7 @@ export function addToolCommands(program: Command, run: (call: ToolCall) => Promi
   addExport(wal, run);
   addDoctor(program, run);
   addBenchCommand(program, (call) => run({ tool: 'bench-wal', ...call }));
+  addTuneCommand(program, (call) => run({ tool: 'tune', ...call }));
   addPipelineTools(program, run);
 }
 

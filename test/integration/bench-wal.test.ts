@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BenchReport } from '../../src/cli/bench/bench-report.ts';
-import { CommandProcess } from '../support/command.ts';
+import { CommandProcess, untilSaid } from '../support/command.ts';
 import { runPage } from '../support/tiny-page.ts';
 
 let place: string;
@@ -120,7 +120,7 @@ it.each([
   ['SIGTERM', 143],
 ] as const)('%s ends it with exit code %i and leaves nothing behind', async (signal, exitCode) => {
   const run = bench('--wal', 'sync', '--seconds', '600', disk);
-  await until(run, '1 of 24: sync');
+  await untilSaid(run, '1 of 24: sync');
   run.child.kill(signal);
   expect(await run.ended).toMatchObject({ code: exitCode, out: '' });
   expect(readdirSync(disk)).toEqual([]);
@@ -143,15 +143,3 @@ it('says all that is wrong with a call, and touches nothing', async () => {
   }
   expect(readdirSync(disk)).toEqual([]);
 });
-
-/** Until standard error has `text` in it. */
-function until({ child, ended }: CommandProcess, text: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let said = '';
-    child.stderr?.on('data', (chunk: Buffer) => {
-      said += chunk.toString();
-      if (said.includes(text)) resolve();
-    });
-    void ended.then((end) => reject(new Error(`it ended: ${JSON.stringify(end)}`)));
-  });
-}

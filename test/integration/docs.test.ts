@@ -38,6 +38,7 @@ const TOOLS = [
   'wal export',
   'doctor',
   'bench wal',
+  'tune',
   'explain',
 ];
 

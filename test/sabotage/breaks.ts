@@ -25,6 +25,7 @@ import { TOUCHED_KEY_BREAKS } from './breaks/touched-keys.ts';
 import { STORAGE_LEVEL_BREAKS } from './breaks/storage-levels.ts';
 import { TESTING_BREAKS } from './breaks/testing.ts';
 import { TOOL_BREAKS } from './breaks/tools.ts';
+import { TUNE_BREAKS } from './breaks/tune.ts';
 import { UPGRADE_BREAKS } from './breaks/upgrades.ts';
 import { WINDOW_BREAKS } from './breaks/windows.ts';
 import type { Break } from './breaks/break.ts';
@@ -58,4 +59,5 @@ export const BREAKS: readonly Break[] = [
   ...SLICE_BREAKS,
   ...DEDUPE_BREAKS,
   ...CRASH_KIT_BREAKS,
+  ...TUNE_BREAKS,
 ];

@@ -71,6 +71,18 @@ export class CommandProcess {
   }
 }
 
+/** Until standard error has `text` in it, from now on. @throws when the process ends before. */
+export function untilSaid({ child, ended }: CommandProcess, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    child.stderr?.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+      if (said.includes(text)) resolve();
+    });
+    void ended.then((end) => reject(new Error(`it ended: ${JSON.stringify(end)}`)));
+  });
+}
+
 /** A directory with pipelines in it, and the processes that run there. */
 export class CommandPlace {
   readonly directory: string = mkdtempSync(join(tmpdir(), 'millrace-command-'));

@@ -1,0 +1,178 @@
+/** `millrace tune`: the settings that fit a pipeline on this machine, from arguments to report.
+ *
+ * Everything that could be wrong is looked at before anything is written. While it runs, the
+ * process's signals belong to it. @module */
+import { accessSync, constants, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { systemClock } from '../../core/clock.ts';
+import type { ResolvedOptions } from '../../core/options.ts';
+import { bundlePipeline } from '../../driver/pipeline-bundle.ts';
+import { BenchProgress } from '../bench/bench-progress.ts';
+import { readEnvironment } from '../bench/environment.ts';
+import { diskProblems, fileProblems, writeReport } from '../bench/report-files.ts';
+import { Interrupted, holdProcess, makeScratch, removeTree, tellOthers } from '../bench/scratch.ts';
+import { loadForTool } from '../check/loaded-pipeline.ts';
+import type { CliIo } from '../io.ts';
+import { problemsError } from '../problem-list.ts';
+import { readTuneArguments } from '../tune/tune-arguments.ts';
+import type { TuneArguments, TuneCall } from '../tune/tune-arguments.ts';
+import { tunePage } from '../tune/tune-page.ts';
+import { planTune } from '../tune/tune-plan.ts';
+import type { TunePlan } from '../tune/tune-plan.ts';
+import type { TuneTask } from '../tune/tune-protocol.ts';
+import { tuneSampleInProcess } from '../tune/tune-process.ts';
+import { tuneReportOf } from '../tune/tune-report.ts';
+import type { TuneReport } from '../tune/tune-report.ts';
+import { runTune } from '../tune/tune-run.ts';
+import type { TuneRun } from '../tune/tune-run.ts';
+import { tuneText } from '../tune/tune-text.ts';
+import { wrongUse } from '../wrong-use.ts';
+
+/** Directories of runs begin with it. */
+const SCRATCH_PREFIX = '.millrace-tune-';
+
+/** @returns 0; 1 when no setting sustains what was asked for; 130 or 143 after a signal.
+ * @throws {MillraceError} OPTIONS_INVALID, DISK_FULL, DISK_FAILED, and what ends an engine. */
+export async function tune(io: CliIo, call: TuneCall): Promise<number> {
+  const { arguments: given, problems } = readTuneArguments(call);
+  if (problems.length > 0) {
+    const pipeline = given.pipeline === '' ? undefined : given.pipeline;
+    throw await wrongUse(given.flags, { pipeline, known: problems });
+  }
+  const { graph, options } = await loadForTool(given);
+  const linesFile = given.linesFile === undefined ? undefined : resolve(given.linesFile);
+  const directory = await checkPlaces(given, options, linesFile);
+  const plan = planTune({ given, graph, options, cores: availableParallelism(), linesFile });
+  const scratch = makeScratch(directory, SCRATCH_PREFIX);
+  const stop = new AbortController();
+  const release = holdProcess(scratch, stop);
+  const progress = new BenchProgress(io, systemClock, { name: 'tune', totalMs: given.budgetMs });
+  try {
+    await tellOthers(io, scratch, SCRATCH_PREFIX);
+    const environment = await readEnvironment(scratch);
+    const run = await runTune({
+      plan,
+      budgetMs: given.budgetMs,
+      wantedRate: given.wantedRate,
+      module: await bundleOf(given.pipeline),
+      hasCheckpoint: options.checkpointDir !== false,
+      options: runOptions(given, options),
+      scratch,
+      progress,
+      signal: stop.signal,
+      world: { clock: systemClock, sample: tuneSampleInProcess },
+    });
+    progress.close();
+    const facts = { options, directory, environment };
+    return answer(io, given, { run, report: reportOf(run, plan, { given, ...facts }) });
+  } catch (error) {
+    if (error instanceof Interrupted) return error.exitCode;
+    throw error;
+  } finally {
+    progress.close();
+    removeTree(scratch);
+    release();
+  }
+}
+
+function answer(
+  io: CliIo,
+  given: TuneArguments,
+  { run, report }: { readonly run: TuneRun; readonly report: TuneReport },
+): number {
+  const { interrupted, samples } = run;
+  if (interrupted !== undefined && samples.length === 0) {
+    io.err('millrace: interrupted before the first sample was over: there are no numbers\n');
+    return interrupted.exitCode;
+  }
+  writeReport(io, given, {
+    value: report,
+    text: () => tuneText(report),
+    page: () => tunePage(report),
+  });
+  if (interrupted !== undefined) return interrupted.exitCode;
+  return report.recommendation === null ? 1 : 0;
+}
+
+/** @returns where samples are taken: as given, else the nearest directory at or above the place of
+ *   the checkpoint directory. @throws with all that is wrong with the places. */
+async function checkPlaces(
+  given: TuneArguments,
+  { checkpointDir }: ResolvedOptions,
+  linesFile: string | undefined,
+): Promise<string> {
+  const directory =
+    given.directory === undefined
+      ? nearestDirectory(resolve(checkpointDir === false ? '.' : checkpointDir))
+      : resolve(given.directory);
+  const problems = [...(await diskProblems(directory)), ...fileProblems(given)];
+  if (linesFile !== undefined && !isReadableFile(linesFile)) {
+    problems.push(`--lines ${given.linesFile}: there is no file ${linesFile} that can be read`);
+  }
+  if (problems.length > 0) throw problemsError(problems);
+  return directory;
+}
+
+function nearestDirectory(path: string): string {
+  const isDirectory = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  return isDirectory || dirname(path) === path ? path : nearestDirectory(dirname(path));
+}
+
+function isReadableFile(path: string): boolean {
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return false;
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What is given beside the setting; the second copy would be written where the user has theirs. */
+function runOptions(
+  { flags }: TuneArguments,
+  { mirrorDir, backpressure }: ResolvedOptions,
+): TuneTask['options'] {
+  return {
+    ...flags.options,
+    ...(backpressure === false ? {} : { backpressure }),
+    ...(mirrorDir === false ? {} : { mirrorDir: false }),
+  };
+}
+
+async function bundleOf(pipeline: string): Promise<{ moduleUrl: string; shownAs: string }> {
+  const path = resolve(pipeline);
+  const { moduleUrl } = await bundlePipeline(pathToFileURL(path));
+  return { moduleUrl, shownAs: path };
+}
+
+interface ReportFacts {
+  readonly given: TuneArguments;
+  readonly options: ResolvedOptions;
+  readonly directory: string;
+  readonly environment: Parameters<typeof tuneReportOf>[0]['environment'];
+}
+
+function reportOf(run: TuneRun, plan: TunePlan, facts: ReportFacts): TuneReport {
+  const { given, options, directory, environment } = facts;
+  return tuneReportOf({
+    samples: run.samples,
+    standings: run.standings,
+    usedMs: run.usedMs,
+    isInterrupted: run.interrupted !== undefined,
+    pipeline: options.name,
+    directory,
+    durability: options.durability,
+    environment,
+    budgetMs: given.budgetMs,
+    wantedRate: given.wantedRate ?? null,
+    axes: plan.axes,
+    hasLines: given.linesFile !== undefined,
+    hasOutputs: given.hasOutputs,
+    leavesOutMirror: options.mirrorDir !== false,
+    ownSetting: plan.first,
+    settingCount: plan.settings.length,
+  });
+}

@@ -1,0 +1,121 @@
+/** What `millrace tune` was called with, checked: all problems are told at once. Looks at no disk
+ * and no pipeline. @module */
+import { ArgumentReader, durationIn, fileNameProblems, wholeIn } from '../bench/argument-reader.ts';
+import { readRunFlags } from '../run-flags.ts';
+import type { RunFlags } from '../run-flags.ts';
+import type { Axes } from './setting.ts';
+
+/** As commander hands it over: text by attribute name. */
+export interface TuneCall {
+  readonly operands: readonly string[];
+  readonly given: Readonly<Record<string, unknown>>;
+}
+
+export interface TuneArguments {
+  readonly pipeline: string;
+  readonly flags: RunFlags;
+  /** What was given; the rest is chosen by pipeline and machine. */
+  readonly axes: Partial<Axes>;
+  readonly budgetMs: number;
+  /** Records a second. */
+  readonly wantedRate: number | undefined;
+  /** As given. */
+  readonly linesFile: string | undefined;
+  readonly hasOutputs: boolean;
+  /** As given; absent: where the checkpoint directory would be. */
+  readonly directory: string | undefined;
+  /** `-`: standard output. */
+  readonly json: string | undefined;
+  readonly html: string | undefined;
+}
+
+export const TUNE_DEFAULTS = { budget: '2m' } as const;
+
+const BUDGET_MS_MIN = 1_000;
+const RATE_MAX = 1_000_000_000;
+const DAY_MS = 86_400_000;
+
+export interface ReadTuneArguments {
+  /** Without a pipeline nothing else of it counts. */
+  readonly arguments: TuneArguments;
+  /** What is wrong with what the command line alone knows of. */
+  readonly problems: readonly string[];
+}
+
+export function readTuneArguments({ operands, given }: TuneCall): ReadTuneArguments {
+  const problems: string[] = operandProblems(operands);
+  const reader = new ArgumentReader(given, TUNE_DEFAULTS, problems);
+  const axes = readAxes(reader);
+  const budgetText = reader.text('budget') ?? TUNE_DEFAULTS.budget;
+  const budgetMs = durationIn(budgetText, BUDGET_MS_MIN, DAY_MS);
+  if (budgetMs === undefined) {
+    problems.push(`--budget is '${budgetText}' and must be a duration of 1s or more, such as 2m`);
+  }
+  const rateText = reader.text('rate');
+  const wantedRate = rateText === undefined ? undefined : wholeIn(rateText, 1, RATE_MAX);
+  if (rateText !== undefined && wantedRate === undefined) {
+    problems.push(`--rate is '${rateText}' and must be a whole number of records a second`);
+  }
+  const json = reader.text('json');
+  const html = reader.text('html');
+  problems.push(...fileNameProblems(json, html));
+  // Lists here, one number each in a run.
+  const { executors: _executors, receivers: _receivers, ...ofRun } = given;
+  return {
+    arguments: {
+      pipeline: operands.find(isPlace) ?? '',
+      flags: readRunFlags(ofRun),
+      axes,
+      budgetMs: budgetMs ?? BUDGET_MS_MIN,
+      wantedRate,
+      linesFile: reader.text('lines'),
+      hasOutputs: given['withOutputs'] === true,
+      directory: reader.text('dir'),
+      json,
+      html,
+    },
+    problems,
+  };
+}
+
+function isPlace(operand: string): boolean {
+  return !operand.startsWith('-');
+}
+
+function operandProblems(operands: readonly string[]): string[] {
+  const unknown = operands.filter((operand) => !isPlace(operand));
+  const places = operands.filter(isPlace);
+  const problems = unknown.map((flag) => `there is no flag ${flag}; see millrace tune --help`);
+  if (places.length === 0) problems.push('PIPELINE is missing: the path of a module');
+  // A value of an unknown flag looks like one more operand.
+  if (unknown.length === 0 && places.length > 1) {
+    problems.push(`only one PIPELINE can be tuned, and ${places.slice(1).join(' ')} is given too`);
+  }
+  return problems;
+}
+
+function readAxes(reader: ArgumentReader<keyof typeof TUNE_DEFAULTS>): Partial<Axes> {
+  const axes = {
+    blockIntervalsMs: reader.listIfGiven('blockIntervals', {
+      flag: '--block-intervals',
+      expected: 'a duration of 5ms or more',
+      read: (each) => durationIn(each, 5, DAY_MS),
+    }),
+    batchIntervalsMs: reader.listIfGiven('batchIntervals', {
+      flag: '--batch-intervals',
+      expected: 'a duration of 10ms or more',
+      read: (each) => durationIn(each, 10, DAY_MS),
+    }),
+    receiverExecutors: reader.listIfGiven('receivers', {
+      flag: '--receivers',
+      expected: '1 to 64',
+      read: (each) => wholeIn(each, 1, 64),
+    }),
+    executors: reader.listIfGiven('executors', {
+      flag: '--executors',
+      expected: '1 to 256',
+      read: (each) => wholeIn(each, 1, 256),
+    }),
+  };
+  return Object.fromEntries(Object.entries(axes).filter(([, values]) => values !== undefined));
+}

@@ -1,0 +1,245 @@
+/** From samples to words: what is recommended, how sure that is, what is said against it. */
+import { describe, expect, it } from 'vitest';
+import type { Setting } from './setting.ts';
+import { Standings } from './standings.ts';
+import { curvesOf } from './tune-page-script.ts';
+import { tunePage } from './tune-page.ts';
+import { tuneReportOf } from './tune-report.ts';
+import type { TuneReport } from './tune-report.ts';
+import type { TakenSample } from './tune-run.ts';
+import { isSourceBound, outcomeOf, speedAndDelay } from './tune-sample.ts';
+import type { TuneLoad, TuneSample } from './tune-sample.ts';
+import { adviceLines, tuneDoubts, tuneText } from './tune-text.ts';
+
+const FAST: Setting = {
+  blockIntervalMs: 50,
+  batchIntervalMs: 200,
+  receiverExecutors: 1,
+  executors: 2,
+};
+const SLOW: Setting = { ...FAST, batchIntervalMs: 1_000 };
+const IDLE: TuneLoad = { tasks: 0.1, receiver: 0.1, disk: 0.1, driver: 0.1, cores: 0.1 };
+
+function sampleOf(part: Partial<TuneSample>): TuneSample {
+  return {
+    recordsPerSecond: 1_000,
+    cpuNsPerRecord: 1,
+    growth: 'bounded',
+    latencyMs: { p50: 150, max: 300 },
+    schedulingDelayMs: 5,
+    processingMs: 20,
+    batchCount: 9,
+    outputRecordsPerSecond: 1,
+    load: { ...IDLE, tasks: 0.9 },
+    isSourceEndless: true,
+    engineCores: 1,
+    otherCores: 0,
+    ...part,
+  };
+}
+
+function taken(setting: Setting, part: Partial<TuneSample>): TakenSample {
+  const sample = sampleOf(part);
+  const { wantedRate } = sample;
+  return { trial: { setting, ...(wantedRate === undefined ? {} : { wantedRate }) }, sample };
+}
+
+function reportOf(samples: readonly TakenSample[], part: Partial<TuneReport> = {}): TuneReport {
+  const standings = new Standings(part.wantedRate ?? undefined);
+  for (const { trial, sample } of samples) standings.note(trial, outcomeOf(sample));
+  return tuneReportOf({
+    samples,
+    standings,
+    pipeline: 'counts',
+    directory: '/d',
+    durability: 'sync',
+    environment: {
+      cpu: 'c',
+      cores: 2,
+      memoryGiB: 1,
+      kernel: 'k',
+      node: 'n',
+      fileSystem: 'ext4',
+      load: 0,
+      date: '2026-11-22',
+    },
+    budgetMs: 60_000,
+    usedMs: 50_000,
+    isInterrupted: false,
+    wantedRate: null,
+    axes: {
+      blockIntervalsMs: [50],
+      batchIntervalsMs: [200, 1_000],
+      receiverExecutors: [1],
+      executors: [2],
+    },
+    hasLines: false,
+    hasOutputs: false,
+    leavesOutMirror: false,
+    ownSetting: SLOW,
+    settingCount: 2,
+    ...part,
+  });
+}
+
+function held(setting: Setting, rate: number, count: number): TakenSample[] {
+  return Array.from({ length: count }, (_, index) =>
+    taken(setting, {
+      wantedRate: rate,
+      recordsPerSecond: rate,
+      latencyMs: { p50: 150 + index, max: 300 },
+    }),
+  );
+}
+
+describe('a recommendation', () => {
+  const samples = [
+    taken(FAST, {}),
+    ...held(FAST, 900, 3),
+    ...held(FAST, 450, 1),
+    taken(SLOW, { recordsPerSecond: 400 }),
+  ];
+
+  it('has what to paste, with what was measured at that rate', () => {
+    const { recommendation } = reportOf(samples);
+    expect(recommendation).toMatchObject({
+      setting: FAST,
+      recordsPerSecond: 900,
+      repetitions: 3,
+      isSure: true,
+      rivals: [],
+      kind: 'held',
+      untriedNeighbours: 0,
+      bound: { wantedRate: null, name: 'tasks', share: 0.9 },
+      flags: '--batch-interval 200ms --block-interval 50ms --receiver-executors 1 --executors 2',
+      options: "batchInterval: '200ms', blockInterval: '50ms', receiverExecutors: 1, executors: 2",
+    });
+    expect(recommendation?.latencyMs.p50).toEqual({ min: 150, median: 151, max: 152 });
+  });
+
+  it('reads well, as text', () => {
+    const text = tuneText(reportOf(samples));
+    expect(text).toContain('counts sustains 900 records/s, each record done 151 ms after it came');
+    expect(text).toContain('\n  --batch-interval 200ms --block-interval 50ms');
+    expect(text).toContain('Sure: 3 samples at this rate');
+    expect(text).toContain('At full speed the tasks bound it');
+    expect(text).toMatch(/^200ms +50ms +1 +2 +1000 \[1000 … 1000\] +900 +5 /m);
+    expect(text).toContain('- Outputs were not measured');
+    expect(text).toContain('- Another batch interval cannot go on from a checkpoint');
+  });
+
+  it('is not sure after two samples, nor beside another that overlaps', () => {
+    const few = reportOf([taken(SLOW, {}), taken(FAST, {}), ...held(FAST, 900, 2)]);
+    expect(few.recommendation).toMatchObject({ isSure: false, untriedNeighbours: 0 });
+    expect(adviceLines(few).join(' ')).toContain('too few to say');
+    const close = reportOf([taken(FAST, {}), ...held(FAST, 900, 3), ...held(SLOW, 890, 3)]);
+    expect(close.recommendation).toMatchObject({ isSure: false, rivals: [SLOW] });
+    expect(adviceLines(close).join(' ')).toContain('overlap with them (batch 1s');
+  });
+
+  it('is not sure while a neighbour was not tried', () => {
+    const report = reportOf([taken(FAST, {}), ...held(FAST, 900, 3)]);
+    expect(report.recommendation).toMatchObject({ isSure: false, untriedNeighbours: 1 });
+    expect(adviceLines(report).join(' ')).toContain('1 of its neighbours');
+  });
+
+  it('says at a wanted rate how much room there is, not what bounds full speed', () => {
+    const report = reportOf(held(FAST, 900, 3), { wantedRate: 900 });
+    expect(report.recommendation?.bound).toEqual({ wantedRate: 900, name: 'tasks', share: 0.9 });
+    expect(adviceLines(report).join(' ')).toContain('(tasks) was at 90 %: there is little room');
+  });
+
+  it('is none where nothing was sustained, and says what came nearest', () => {
+    const growing = taken(FAST, { wantedRate: 5_000, growth: 'growing', recordsPerSecond: 2_000 });
+    const report = reportOf([growing], { wantedRate: 5_000 });
+    expect(report.recommendation).toBeNull();
+    expect(adviceLines(report).join(' ')).toContain('to sustain 5,000 records/s');
+    expect(adviceLines(report).join(' ')).toContain('with 2,000 records/s');
+  });
+
+  it('says that the source was the bound, and not the engine', () => {
+    const bound = { isSourceEndless: false, load: IDLE };
+    const report = reportOf([1, 2, 3].map(() => taken(FAST, bound)));
+    expect(report.recommendation).toMatchObject({ kind: 'source-bound', recordsPerSecond: 1_000 });
+    const words = adviceLines(report).join(' ').replaceAll('\n', ' ');
+    expect(words).toContain('keeps up with its source');
+    expect(words).toContain('the highest rate of the engine is not known');
+  });
+});
+
+it('says what was left out and what disturbed', () => {
+  const samples = [taken(FAST, { otherCores: 1 }), ...held(FAST, 900, 1)];
+  const doubts = tuneDoubts(
+    reportOf(samples, { hasLines: true, leavesOutMirror: true, isInterrupted: true }),
+  ).join('\n');
+  for (const part of ['interrupted', 'Lines of a file', 'mirrorDir', 'Something else used']) {
+    expect(doubts).toContain(part);
+  }
+});
+
+describe('the source is the bound', () => {
+  it('where nothing of the engine was at its limit, nor the source known to be endless', () => {
+    const idle = sampleOf({ load: IDLE, isSourceEndless: false });
+    expect(isSourceBound(idle)).toBe(true);
+    expect(isSourceBound({ ...idle, isSourceEndless: true })).toBe(false);
+    expect(isSourceBound({ ...idle, load: { ...IDLE, disk: 0.8 } })).toBe(false);
+    expect(isSourceBound({ ...idle, growth: 'growing' })).toBe(false);
+  });
+
+  it('not where the rate that was asked for came', () => {
+    const idle = sampleOf({ load: IDLE, isSourceEndless: false, wantedRate: 1_000 });
+    expect(isSourceBound(idle)).toBe(false);
+    expect(isSourceBound({ ...idle, recordsPerSecond: 500 })).toBe(true);
+    expect(outcomeOf({ ...idle, recordsPerSecond: 500 }).isHeld).toBe(false);
+  });
+});
+
+it('works latency out for records that come evenly', () => {
+  const batches = [0, 1, 2, 3].map((index) => ({
+    atMs: 1_000 + 200 * index,
+    engineCpuMs: index,
+    batchTimeMs: 200 * index,
+    recordCount: 100,
+    schedulingDelayMs: 10,
+    processingMs: index === 3 ? 90 : 40,
+  }));
+  // Half of 50 + 200 ms, and 50 ms until the batch was done; all of it, and 100 ms.
+  expect(speedAndDelay(batches, FAST, 500)).toMatchObject({
+    recordsPerSecond: 500,
+    latencyMs: { p50: 175, max: 350 },
+    growth: 'bounded',
+    batchCount: 4,
+  });
+  expect(speedAndDelay(batches.slice(0, 2), FAST, 500)).toBeUndefined();
+});
+
+describe('the page', () => {
+  const parts = { plotScript: 'P', plotStyle: 'S', plotLicence: 'L', pageScript: 'D' };
+
+  it('has a heat map of the best threads and lets no text be more than text', () => {
+    const samples = [
+      taken(FAST, {}),
+      ...held(FAST, 900, 1),
+      taken(SLOW, { recordsPerSecond: 400 }),
+      taken({ ...SLOW, executors: 1 }, { recordsPerSecond: 999_999 }),
+    ];
+    const page = tunePage(reportOf(samples, { pipeline: 'a<b' }), parts);
+    const heat = /<table id="heat">.*?<\/table>/s.exec(page)?.[0] ?? '';
+    expect(heat).toContain('>1.00</td>');
+    expect(heat).toContain('>0.400</td>');
+    expect(heat).not.toContain('1.00e');
+    expect(page).toContain('<h1>Tuning a&lt;b</h1>');
+    expect(page).not.toContain('a<b');
+  });
+
+  it('draws a curve of each setting with two rates', () => {
+    const report = reportOf([...held(FAST, 900, 1), ...held(FAST, 450, 1), ...held(SLOW, 400, 1)]);
+    expect(curvesOf(report)).toEqual({
+      names: ['batch 200 ms, block 50 ms, 1 + 2 threads'],
+      columns: [
+        [450, 900],
+        [150, 150],
+      ],
+    });
+  });
+});
