@@ -253,7 +253,7 @@ describe('shell', () => {
 
   it('everything else in shell blocks is known', () => {
     const known =
-      /^(npx millrace (run|bench wal|check|explain) |curl |npm ci( && npm (start|test))?$)/;
+      /^(npx millrace (run|bench wal|tune|check|explain) |curl |npm ci( && npm (start|test))?$)/;
     for (const { place, text } of ofLanguage('sh')) {
       for (const line of text.trim().split('\n')) expect(line, place).toMatch(known);
     }
