@@ -104,14 +104,14 @@ describe('freed segments', () => {
 
   it('are removed by and by when fewer are used up', async () => {
     const spares = pool({ sparesMin: SPARES_MIN });
-    for (let round = 0; round < 3; round += 1) await interval(spares, 6);
-    expect(spares.count).toBeGreaterThanOrEqual(6);
+    for (let round = 0; round < 3; round += 1) await interval(spares, 12);
+    expect(spares.count).toBeGreaterThanOrEqual(12);
     const counts: number[] = [];
-    for (let round = 0; round < 6; round += 1) {
+    for (let round = 0; round < 9; round += 1) {
       await interval(spares, 1);
       counts.push(spares.count - SPARES_MIN);
     }
-    expect(counts).toEqual([4, 3, 2, 1, 1, 1]);
+    expect(counts).toEqual([9, 6, 4, 3, 2, 1, 1, 1, 1]);
     expect(await disk.list(DIRECTORY)).toHaveLength(SPARES_MIN + 1);
   });
 });

@@ -108,10 +108,8 @@ export class SparePool {
 
   /** Removes the spares that are not likely to be needed. */
   async shrink(): Promise<void> {
-    while (this.#ready.length > this.#options.sparesMin + this.#demand) {
-      const path = this.#ready.pop();
-      if (path !== undefined) await this.#options.disk.unlink(path);
-    }
+    const excess = this.#ready.splice(this.#options.sparesMin + this.#demand);
+    for (const path of excess) await this.#options.disk.unlink(path);
   }
 
   /** A name that no file of this directory has. */

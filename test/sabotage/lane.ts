@@ -19,7 +19,7 @@ import type { CatcherOrder, CatcherReport } from './catcher-runner.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const CONFIGS = ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'vitest.config.ts'];
-const COPIED = ['src', 'test', 'benchmarks', 'scripts', ...CONFIGS];
+const COPIED = ['src', 'test', 'benchmarks', 'scripts', 'docs', ...CONFIGS];
 /** Of one run of a catcher, sound or broken. */
 const LIMIT_MS = 900_000;
 /** Of one test in a broken copy: it may be caught by waiting for ever, and that has to end. Unit
@@ -162,7 +162,10 @@ function countsOf(report: CatcherReport, { file, test = '' }: Catcher): TestCoun
     (each) => each.file.endsWith(file) && each.fullName.match(test) !== null,
   );
   const failures = ran.filter(({ isPassed }) => !isPassed);
-  const said = `no test ran: ${report.errors.join('\n')}`;
+  // The first failure ends a run, whoever it belongs to.
+  const others = report.outcomes.filter(({ isPassed }) => !isPassed);
+  const why = [...report.errors, ...others.map((each) => `${each.file} fails: ${each.fullName}`)];
+  const said = `no test ran: ${why.join('\n')}`;
   const detail = ran.length === 0 ? said : failures[0]?.fullName;
   return { passed: ran.length - failures.length, failed: failures.length, detail: detail ?? '' };
 }
