@@ -38,11 +38,12 @@ export interface CheckpointParts {
   readonly held: HeldBatches;
   /** Absent without keyed state. */
   readonly snapshots: StateSnapshots | undefined;
+  readonly idleCheckpointMs?: number;
   readonly onFailed: (error: Error) => void;
 }
 
 export function buildCheckpointer(parts: CheckpointParts): Checkpointer {
-  const { home, clock, events, graph, options, onFailed } = parts;
+  const { home, clock, events, graph, options, idleCheckpointMs, onFailed } = parts;
   const description = describeGraph(graph);
   const described = {
     graph: description,
@@ -54,6 +55,7 @@ export function buildCheckpointer(parts: CheckpointParts): Checkpointer {
     clock,
     events,
     intervalMs: options.checkpointIntervalMs,
+    ...(idleCheckpointMs === undefined ? {} : { idleIntervalMs: idleCheckpointMs }),
     keep: CHECKPOINTS_KEPT,
     check: () => requireOwnManifest(home),
     takeSnapshot: () => takeSnapshot(parts, described),

@@ -39,6 +39,8 @@ export interface CheckpointerOptions {
   readonly clock: Clock;
   readonly events: EventBus;
   readonly intervalMs: number;
+  /** For requests that can wait. @defaultValue a second */
+  readonly idleIntervalMs?: number;
   /** How many checkpoints the store keeps. */
   readonly keep: number;
   /** Before each one. Throws when the directory is another process's. */
@@ -77,7 +79,8 @@ export class Checkpointer {
   /** Asks for a checkpoint of the state as it will be when its turn comes.
    * @param canWait nothing would be done twice without it: at most one a second. */
   request(canWait = false): void {
-    this.#requestAfter(Math.max(this.#options.intervalMs, canWait ? IDLE_INTERVAL_MS : 0));
+    const { intervalMs, idleIntervalMs = IDLE_INTERVAL_MS } = this.#options;
+    this.#requestAfter(canWait ? Math.max(intervalMs, idleIntervalMs) : intervalMs);
   }
 
   #requestAfter(afterMs: number): void {

@@ -66,6 +66,8 @@ export interface EngineInput {
   readonly clock: Clock;
   /** Whose time batches are named by, and whose timers cut them. @defaultValue `clock` */
   readonly batchClock?: Clock;
+  /** How long a checkpoint may wait that saves no work. @defaultValue a second */
+  readonly idleCheckpointMs?: number;
   readonly events: EventBus;
   readonly spawn: SpawnReceiverExecutor;
   readonly spawnTasks: SpawnTaskExecutors;

@@ -76,6 +76,8 @@ export interface SimProgram {
   readonly sinkOf?: (node: GraphNode, place: SinkPlace) => Sink<unknown>;
   /** When batches are cut. @defaultValue the clock of the process */
   readonly batchClock?: Clock;
+  /** As `EngineInput` has it. @defaultValue 0: more checkpoints, and more of what follows them */
+  readonly idleCheckpointMs?: number;
   readonly onEvent: (event: EngineEvent) => void;
   readonly onAnnounced: SimExecutorHost['onAnnounced'];
 }
@@ -218,7 +220,7 @@ export class SimEngine {
   readonly #events: EventBus = new EventBus();
 
   #newEngine(home: Home): Engine {
-    const { options } = this.#program;
+    const { options, idleCheckpointMs = 0 } = this.#program;
     return new Engine({
       graph: this.#pipeline.graph,
       module: { moduleUrl: 'sim:pipeline', codeHash: CODE_HASH },
@@ -227,6 +229,7 @@ export class SimEngine {
       ...(this.#keyedState === undefined ? {} : { state: this.#keyedState }),
       disk: home.disk,
       clock: this.#clockOf(this.process),
+      idleCheckpointMs,
       ...(this.#program.batchClock === undefined ? {} : { batchClock: this.#program.batchClock }),
       events: this.#events,
       newId: this.#machine.newId,

@@ -127,10 +127,15 @@ describe('a batch that is late, with more to come than memory holds', () => {
 });
 
 it('blocks on disk keep their segments, while segments are recycled behind them', async () => {
-  // 1 MiB each: the log rolls 30 times, and cleaning follows one batch behind the other.
+  // 1 MiB each: the log rolls 30 times, and cleaning follows one batch behind the other. One batch
+  // takes longer than the checkpoints of two seconds: all that was done before it is cleaned.
   site.pipeline(
     `const lines = ssc.generatorStream({ total: ${RECORDS}, recordsPerSecond: 300_000 });
-    lines.foreachBatch(() => new Promise((resolve) => setTimeout(resolve, 100)));
+    let calls = 0;
+    lines.foreachBatch(() => {
+      calls += 1;
+      return new Promise((resolve) => setTimeout(resolve, calls === 3 ? 2_500 : 100));
+    });
     keep('counts', lines.mapToPair((line) => [line, 1]).reduceByKey((a, b) => a + b));`,
     { options: { receiverSegmentBytes: '1MiB', storageLevel: 'disk' } },
   );

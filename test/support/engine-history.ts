@@ -43,6 +43,7 @@ export interface HistoryOutcome {
 
 export class EngineHistory {
   readonly plan: HistoryPlan;
+  readonly #seed: number;
   readonly scheduler: SimScheduler;
   readonly disk: SimDisk;
   readonly database: SimDatabase = new SimDatabase();
@@ -69,6 +70,7 @@ export class EngineHistory {
   #untoldDeaths = 0;
 
   constructor(seed: number) {
+    this.#seed = seed;
     const random = seededRandom(seed);
     this.plan = drawPlan(random, seededRandom(seed + APART));
     this.scheduler = new SimScheduler(random);
@@ -139,6 +141,7 @@ export class EngineHistory {
       dropState: [TALLY_ID],
       definition: pipelineOf(this.plan, run, this.world.sources),
       epochMs: this.#epochMs,
+      ...(this.#seed % IDLE_SHARE === 0 ? { idleCheckpointMs: IDLE_CHECKPOINT_MS } : {}),
       onEvent: (event) => this.#onEvent(event),
       onAnnounced: (thread, batch) => this.#onAnnounced(thread, batch),
     });
@@ -503,5 +506,7 @@ const TORN_TAILS_KEPT = 2;
  * downtime that are made up come in a burst, and empty ones wait this long for a checkpoint. */
 const DRIVER_SEGMENTS_MAX = 24;
 const IDLE_CHECKPOINT_MS = 1_000;
+/** One history in so many has checkpoints as rare as they really are. */
+const IDLE_SHARE = 4;
 /** The smallest one. */
 const GROUPS_IN_SEGMENT = 3;
