@@ -117,7 +117,19 @@ export class EngineProcess {
   /** Ends it gracefully: every record that it has taken has been counted when this resolves. */
   async stop(): Promise<void> {
     this.#child.kill('SIGINT');
-    const code = await this.#exited;
+    await this.ended();
+  }
+
+  /** Waits until one has ended that ends by itself (`--batches`): a signal on its way out would kill
+   * it. @throws when it did not end well. */
+  async ended(): Promise<void> {
+    const limit = new AbortController();
+    const late = delay(ANSWER_LIMIT_MS, 'late' as const, { signal: limit.signal }).catch(
+      () => 'late',
+    );
+    const code = await Promise.race([this.#exited, late]);
+    limit.abort();
+    if (code === 'late') throw this.#failure(`has not ended after ${ANSWER_LIMIT_MS / 1_000} s`);
     if (code !== 0) throw this.#failure(`ended with exit code ${code}`);
   }
 

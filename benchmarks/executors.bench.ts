@@ -46,7 +46,7 @@ export const executors = defineBenchmark({
     const [before, beforeMs] = [othersCpuMs(), Date.now()];
     const speed = await withEngine(options, async (engine) => {
       await engine.completed(batches);
-      await engine.stop();
+      await engine.ended();
       checkWords(engine, { lines, batches });
       return speedOf(engine, lines, isSmoke ? 1 : WARM_UP_BATCHES);
     });

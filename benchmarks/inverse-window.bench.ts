@@ -44,7 +44,7 @@ export const inverseWindow = defineBenchmark({
     };
     return withEngine(options, async (engine) => {
       await engine.completed(batches);
-      await engine.stop();
+      await engine.ended();
       return readSample(engine, { windowBatches, windowMs });
     });
   },
