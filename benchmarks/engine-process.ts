@@ -120,8 +120,8 @@ export class EngineProcess {
     await this.ended();
   }
 
-  /** Waits until one has ended that ends by itself (`--batches`): a signal on its way out would kill
-   * it. @throws when it did not end well. */
+  /** Waits until one has ended that ends by itself (`--batches`): a signal on its way out would
+   * kill it. @throws when it did not end well. */
   async ended(): Promise<void> {
     const limit = new AbortController();
     const late = delay(ANSWER_LIMIT_MS, 'late' as const, { signal: limit.signal }).catch(

@@ -1,7 +1,13 @@
 /** Filter + count of a given number of records. Before the crash the first batch is held for ever,
- * so that everything stored after it is still to be done. @module */
-import { definePipeline } from 'millrace';
+ * so that everything stored after it is still to be done. An input that never has anything keeps the
+ * engine running when all is done: there has to be a new batch. @module */
+import { Receiver, definePipeline } from 'millrace';
 import { isSelected } from './generator-work.ts';
+
+class Silence extends Receiver<string> {
+  onStart(): void {}
+  onStop(): void {}
+}
 
 export default definePipeline({ name: 'recovery' }, (ssc) => {
   const setting = (name: string): number => Number(process.env[`BENCH_${name}`]);
@@ -15,4 +21,5 @@ export default definePipeline({ name: 'recovery' }, (ssc) => {
       const [count = 0] = await batch.collect();
       console.log(count);
     });
+  ssc.receiverStream(() => new Silence()).foreachBatch(() => {});
 });
