@@ -16,7 +16,8 @@ import { ScanFindings } from './scan-findings.ts';
 import type { PayloadVisitor } from './scan-findings.ts';
 import type { ScannedRecord } from './scanned-record.ts';
 import { SEGMENT_HEADER_BYTES } from './segment-header.ts';
-import { ReadWindow, SegmentReader } from './segment-reader.ts';
+import { ReadWindow } from './read-window.ts';
+import { SegmentReader } from './segment-reader.ts';
 import { searchHeaders, walkSegment } from './segment-scan.ts';
 import type { FoundBehind, WalkEnd } from './segment-scan.ts';
 
@@ -64,8 +65,8 @@ export interface LogScan {
   readonly isClosed: boolean;
   /** `undefined` when there is no segment. */
   readonly end: LogEnd | undefined;
-  /** Memory that was asked for to hold bytes of segments: no more than 8 MiB or the largest sound
-   * record, and no more than the largest file, whatever the bytes say. */
+  /** Memory that was asked for to hold bytes of segments: no more than 16 MiB, or 8 MiB beside the
+   * largest sound record, and no more than twice the largest file, whatever the bytes say. */
   readonly windowBytes: number;
 }
 
@@ -83,7 +84,7 @@ export async function scanLog(
   for (const segment of [...live.segments, ...live.behind]) {
     findings.noteDurable(provenByHeader(segment));
   }
-  const window = new ReadWindow();
+  const window = new ReadWindow(disk);
   let end: LogEnd | undefined;
   for (const segment of live.segments) {
     end = await scanSegment(disk, segment, { findings, window });
@@ -104,7 +105,7 @@ export async function scanLog(
     isClosed: findings.lastType === RECORD_TYPES.closed,
     // In front of a file that is bad as a whole a log seems to end in order.
     end: live.break === undefined ? end : structureEnd(live.break, live.behind[0]),
-    windowBytes: window.bytes.byteLength,
+    windowBytes: window.heldBytes,
   };
 }
 
@@ -120,9 +121,9 @@ async function scanSegment(
   { findings, window }: ScanTools,
 ): Promise<LogEnd | undefined> {
   const file = await disk.openForReading(segment.path);
+  const limitBytes = Math.min(segment.header.segmentBytes, segment.sizeBytes);
+  const reader = new SegmentReader(file, limitBytes, window);
   try {
-    const limitBytes = Math.min(segment.header.segmentBytes, segment.sizeBytes);
-    const reader = new SegmentReader(file, limitBytes, window);
     const walk = await walkSegment({ segment, reader }, segment.lastLsnMax, (record, payload) =>
       findings.add(record, payload, segment.lastLsnMax),
     );
@@ -130,6 +131,7 @@ async function scanSegment(
     const end = isWhole ? undefined : await endOfLog(segment, reader, { walk, findings });
     return reader.fault === undefined ? end : unreadableEnd(segment, reader.fault);
   } finally {
+    await reader.settle();
     await file.close();
   }
 }

@@ -1,16 +1,24 @@
-/** Reads one segment file through a window of bounded memory, front to back.
+/** Reads one segment file through a window of bounded memory, front to back, one part ahead.
  *
- * The window normally is WINDOW_BYTES; it grows only for a record whose header was found sound, and
- * never past the largest record or the file. What it hands out is good until it is moved. Where the
- * device fails, the window ends in front of the page that cannot be read.
+ *     file     …│▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒│░░░░░░░░░░░░░░░░│…    ▒ looked at   ░ read meanwhile
+ *     moveTo           tail ▒▒▒▒│░░░░░░░░░░░░░░░░│      the rest of ▒ is copied in front of ░
+ *
+ * So the disk reads while the CRCs of the part before are computed. A part is WINDOW_BYTES; a record
+ * that does not fit is read by itself, and memory grows only for one whose header was found sound:
+ * never past the largest record or the file. What is handed out is good until the window is moved.
+ * Where the device fails, the window ends in front of the page that cannot be read.
  * @module */
+import { toError } from '../core/errors.ts';
 import type { DiskFile } from './disk.ts';
 import { lostBytesErrno } from './read-fault.ts';
 import type { ReadFault } from './read-fault.ts';
+import type { ReadWindow } from './read-window.ts';
 import { PAGE_BYTES, roundUp } from './record-header.ts';
 
-/** So large that a usual block is read once (2.3 GiB/s from the page cache, CRC included). */
-const WINDOW_BYTES = 8 * 1024 * 1024;
+/** Several usual blocks: large enough for the device, small enough for the processor's cache. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+/** So much of a record that goes on behind the window is kept; a longer one is read again. */
+const TAIL_BYTES = 4 * 1024 * 1024;
 
 /** A part of a file that is in memory: file offset `at` is byte `at - startBytes` of `bytes`. */
 export interface ByteWindow {
@@ -20,24 +28,16 @@ export interface ByteWindow {
   readonly endBytes: number;
 }
 
-/** Memory that several readers use one after the other. */
-export class ReadWindow {
-  bytes: Buffer = Buffer.alloc(0);
-
-  /** Memory of at least `bytes`; the content is lost when it has to grow. */
-  reserve(bytes: number): Buffer {
-    if (this.bytes.byteLength < bytes) this.bytes = Buffer.from(new ArrayBuffer(bytes));
-    return this.bytes;
-  }
-}
-
 export class SegmentReader implements ByteWindow {
   readonly #file: DiskFile;
   readonly #window: ReadWindow;
   /** No byte at or past it is given out. */
   readonly limitBytes: number;
+  bytes: Buffer = Buffer.alloc(0);
   startBytes = 0;
   endBytes = 0;
+  /** How many bytes were read behind `endBytes`, or why they cannot be. */
+  #ahead: Promise<number | Error> | undefined;
   /** The first bytes that the device did not give back. Who reads on must not take this for the end
    * of the file. */
   fault: ReadFault | undefined;
@@ -48,24 +48,61 @@ export class SegmentReader implements ByteWindow {
     this.#window = window;
   }
 
-  get bytes(): Buffer {
-    return this.#window.bytes;
-  }
-
-  /** Moves the window so that it holds `length` bytes from `at`, and more behind them.
+  /** Moves the window, where that is needed, so that it holds `length` bytes from `at`, and more behind them.
    * @param length of one record at most.
    * @returns false when the file ends before that, or at a `fault`. */
   async moveTo(at: number, length: number): Promise<boolean> {
     if (at + length > this.limitBytes) return false;
+    if (at >= this.startBytes && at + length <= this.endBytes) return true;
+    const ahead = (await this.#ahead) ?? 0;
+    this.#ahead = undefined;
+    if (ahead instanceof Error) await this.#read(at, length, ahead);
+    else if (!this.#take(ahead, at, length)) await this.#read(at, length);
+    if (this.endBytes < this.limitBytes && this.fault === undefined) this.#readAhead();
+    return this.endBytes >= at + length;
+  }
+
+  /** Waits for a read that is under way: the file must not be closed before. */
+  async settle(): Promise<void> {
+    await this.#ahead;
+  }
+
+  /** Goes on with the `readBytes` that were read ahead.
+   * @returns false when they are not all that is wanted. */
+  #take(readBytes: number, at: number, length: number): boolean {
+    const tailBytes = this.endBytes - at;
+    if (readBytes === 0 || at < this.startBytes || tailBytes < 0) return false;
+    if (tailBytes > TAIL_BYTES || tailBytes + readBytes < length) return false;
+    const tail = this.bytes.subarray(at - this.startBytes, this.endBytes - this.startBytes);
+    this.#window.swap();
+    const memory = this.#window.current(TAIL_BYTES + readBytes);
+    this.bytes = memory.subarray(TAIL_BYTES - tailBytes, TAIL_BYTES + readBytes);
+    this.bytes.set(tail);
+    this.startBytes = at;
+    this.endBytes += readBytes;
+    return true;
+  }
+
+  #readAhead(): void {
+    const partBytes = Math.min(WINDOW_BYTES, this.limitBytes - this.endBytes);
+    const memory = this.#window.next(TAIL_BYTES + partBytes);
+    const into = memory.subarray(TAIL_BYTES, TAIL_BYTES + partBytes);
+    this.#ahead = this.#file.read(into, this.endBytes).catch(toError);
+  }
+
+  /** @param failure of reading these bytes ahead: a device that gives them back the second time is
+   * not trusted either. */
+  async #read(at: number, length: number, failure?: Error): Promise<void> {
     const start = at - (at % PAGE_BYTES);
     const wantedBytes = roundUp(at - start + length, PAGE_BYTES);
-    const memory = this.#window.reserve(
-      Math.max(wantedBytes, Math.min(WINDOW_BYTES, this.limitBytes - start)),
-    );
-    const into = memory.subarray(0, Math.min(memory.byteLength, this.limitBytes - start));
+    const restBytes = this.limitBytes - start;
+    const memory = this.#window.current(Math.max(wantedBytes, Math.min(WINDOW_BYTES, restBytes)));
+    const into = memory.subarray(0, Math.min(memory.byteLength, restBytes));
+    this.bytes = into;
     this.startBytes = start;
     this.endBytes = start;
     try {
+      if (failure !== undefined) throw failure;
       this.endBytes += await this.#file.read(into, start);
     } catch (thrown) {
       const errno = lostBytesErrno(thrown);
@@ -73,7 +110,6 @@ export class SegmentReader implements ByteWindow {
       await this.#readPages(into);
       this.fault ??= this.#faultIn(into, errno);
     }
-    return this.endBytes >= at + length;
   }
 
   /** One by one up to the bad one, so that it is known, and what is in front of it is read. */

@@ -21,7 +21,8 @@ import {
   encodeRecordHeader,
   headerSeed,
 } from '../../wal/record-header.ts';
-import { ReadWindow, SegmentReader } from '../../wal/segment-reader.ts';
+import { ReadWindow } from '../../wal/read-window.ts';
+import { SegmentReader } from '../../wal/segment-reader.ts';
 import { shortWrite } from '../../wal/short-write.ts';
 
 const FILLER_PAYLOAD_BYTES = 8;
@@ -37,15 +38,15 @@ export interface LsnSpan {
  *   would do; DISK_FAILED. */
 export async function fillRecords(disk: Disk, segment: LiveSegment, span: LsnSpan): Promise<void> {
   const file = await disk.open(segment.path, 'buffered');
+  const reader = new SegmentReader(file, segment.header.segmentBytes, new ReadWindow(disk));
   try {
     await completeLength(file, segment);
-    const { segmentBytes } = segment.header;
-    const reader = new SegmentReader(file, segmentBytes, new ReadWindow());
     const fromBytes = await offsetOf(segment, reader, span);
     const toBytes = await endOf(segment, reader, { span, fromBytes });
     await write(file, fillers(segment, span, { fromBytes, toBytes }), fromBytes);
     await file.syncAll();
   } finally {
+    await reader.settle();
     await file.close();
   }
 }
