@@ -1,13 +1,9 @@
 /** Filter + count of a given number of records. Before the crash the first batch is held for ever,
  * so that everything stored after it is still to be done. An input that never has anything keeps
  * the engine running when all is done: there has to be a new batch. @module */
-import { Receiver, definePipeline } from 'millrace';
+import { definePipeline } from 'millrace';
 import { isSelected } from './generator-work.ts';
-
-class Silence extends Receiver<string> {
-  onStart(): void {}
-  onStop(): void {}
-}
+import { Silence } from './silence.ts';
 
 export default definePipeline({ name: 'recovery' }, (ssc) => {
   const setting = (name: string): number => Number(process.env[`BENCH_${name}`]);

@@ -1,11 +1,7 @@
 /** An input that never has anything: every batch is empty, and runs its job all the same.
  * @module */
-import { Receiver, definePipeline } from 'millrace';
-
-class Silence extends Receiver<string> {
-  onStart(): void {}
-  onStop(): void {}
-}
+import { definePipeline } from 'millrace';
+import { Silence } from './silence.ts';
 
 export default definePipeline({ name: 'silent' }, (ssc) => {
   ssc

@@ -1,7 +1,7 @@
 /** `millrace bench wal` as commander sees it: arguments, flags, help. Runs nothing itself, checks
  * nothing: all problems are told together, later (bench/bench-arguments.ts). @module */
 import type { Command } from 'commander';
-import type { BenchCall } from './bench/bench-arguments.ts';
+import type { MeasureCall } from './bench/argument-reader.ts';
 import { BENCH_DEFAULTS } from './bench/bench-defaults.ts';
 
 const HELP = `
@@ -27,7 +27,7 @@ Examples:
   $ millrace bench wal --wal off,sync --receivers 1 --block-intervals 5ms --record-bytes 100
   $ millrace bench wal --json - | jq '.cells[] | [.cell.wal, .recordsPerSecond.median]'`;
 
-export function addBenchCommand(program: Command, run: (call: BenchCall) => Promise<void>): void {
+export function addBenchCommand(program: Command, run: (call: MeasureCall) => Promise<void>): void {
   const bench = program
     .command('bench')
     .summary('measure what durability costs on a disk')

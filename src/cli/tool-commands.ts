@@ -11,9 +11,8 @@ import { MillraceError } from '../core/errors.ts';
 import { addBenchCommand } from './bench-command.ts';
 import { addPipelineTools } from './pipeline-tools.ts';
 import type { PipelineToolCall } from './pipeline-tools.ts';
-import type { BenchCall } from './bench/bench-arguments.ts';
+import type { MeasureCall } from './bench/argument-reader.ts';
 import { addTuneCommand } from './tune-command.ts';
-import type { TuneCall } from './tune/tune-arguments.ts';
 import type { DropRange } from './wal/drop-range.ts';
 
 /** A tool and what it was called with. */
@@ -23,8 +22,8 @@ export type ToolCall =
   | ({ readonly tool: 'repair' } & RepairCall)
   | ({ readonly tool: 'export' } & ExportCall)
   | ({ readonly tool: 'doctor' } & DoctorCall)
-  | ({ readonly tool: 'bench-wal' } & BenchCall)
-  | ({ readonly tool: 'tune' } & TuneCall)
+  | ({ readonly tool: 'bench-wal' } & MeasureCall)
+  | ({ readonly tool: 'tune' } & MeasureCall)
   | PipelineToolCall;
 
 const DIR = 'checkpoint directory, or the directory of one log';

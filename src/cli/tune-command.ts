@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import type { PipelineOptions } from '../core/options-types.ts';
 import { addOptionFlags } from './run-flags.ts';
-import type { TuneCall } from './tune/tune-arguments.ts';
+import type { MeasureCall } from './bench/argument-reader.ts';
 import { TUNE_DEFAULTS } from './tune/tune-arguments.ts';
 
 /** What is varied, and what a sample has no use for. */
@@ -49,7 +49,7 @@ Examples:
   $ millrace tune wordcount.ts --lines book.txt --rate 50000 --html tune.html
   $ millrace tune wordcount.ts --batch-intervals 200ms,1s --executors 2 --wal off --budget 30s`;
 
-export function addTuneCommand(program: Command, run: (call: TuneCall) => Promise<void>): void {
+export function addTuneCommand(program: Command, run: (call: MeasureCall) => Promise<void>): void {
   const tune = program
     .command('tune')
     .summary('find the intervals and threads that fit a pipeline')

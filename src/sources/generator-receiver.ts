@@ -8,17 +8,18 @@
  *      position 700, chunks of 1,024:   [700…1024)  [1024…2048)  [2048…3072) …
  *                                        a copy      the very same array each time
  *
- * Calls of `store` are not awaited one by one; at most `callsMax` are outstanding, which bounds
- * what the engine has to queue and is the backpressure. Pacing is by deadlines from the start of
- * this life: no drift, and what a stall delayed is made up for, as a real source would. Under a
- * rate of the engine it asks for what the rate allows, and waits for the next token. @module */
+ * Calls of `store` are not awaited one by one; at most `callsMax` are outstanding. Pacing is by
+ * deadlines from the start of this life: no drift, and what a stall delayed is made up for, as a
+ * real source would. Under a rate of the engine it asks for what the rate allows, and waits for the
+ * next token. @module */
 import { present } from '../core/assert.ts';
 import { systemClock } from '../core/clock.ts';
-import type { Clock, Timer } from '../core/clock.ts';
+import type { Clock } from '../core/clock.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { SourceGuarantee } from '../dstream/receiver.ts';
 import { Receiver } from '../dstream/receiver.ts';
 import { LINE_COUNT, lineAt, makeLines } from './generator-lines.ts';
+import { OutstandingCalls } from './outstanding-calls.ts';
 
 /** Largest `store` call in bytes. A call lies in one block, so small ones fill blocks better: 96 %
  * of 1 MiB with 512 records of 100 bytes a call, 91 % with 1,024. */
@@ -48,12 +49,9 @@ export class GeneratorReceiver extends Receiver<string> {
   };
   readonly #options: GeneratorReceiverOptions;
   readonly #clock: Clock;
-  readonly #callsMax: number;
+  readonly #calls: OutstandingCalls;
   #loop: Promise<void> = Promise.resolve();
   #isStopping = false;
-  #outstanding = 0;
-  /** Set while the loop waits for time or for a call to settle. */
-  #wake: (() => void) | undefined;
 
   /** @throws {MillraceError} OPTIONS_INVALID listing all problems. */
   constructor(options: GeneratorReceiverOptions) {
@@ -61,7 +59,7 @@ export class GeneratorReceiver extends Receiver<string> {
     checkOptions(options);
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#callsMax = options.callsMax ?? 512;
+    this.#calls = new OutstandingCalls(this.#clock, options.callsMax);
   }
 
   onStart(): void {
@@ -72,7 +70,7 @@ export class GeneratorReceiver extends Receiver<string> {
   /** Makes no more records. Calls under way settle by themselves; nothing waits for them. */
   async onStop(): Promise<void> {
     this.#isStopping = true;
-    this.#wake?.();
+    this.#calls.wake();
     await this.#loop;
   }
 
@@ -86,18 +84,18 @@ export class GeneratorReceiver extends Receiver<string> {
     const startedMs = this.#clock.monotonicMs();
     let position = first;
     while (position < end && !this.#isStopping) {
-      if (this.#outstanding >= this.#callsMax) {
-        await this.#pause();
+      if (this.#calls.isFull) {
+        await this.#calls.pause();
         continue;
       }
       const due = first + dueCount(perMs, this.#clock.monotonicMs() - startedMs);
       if (due <= position) {
-        await this.#pause(Math.max(STEP_MS, (position + 1 - due) / perMs));
+        await this.#calls.pause(Math.max(STEP_MS, (position + 1 - due) / perMs));
         continue;
       }
       const { records, waitMs } = this.allowance;
       if (waitMs > 0) {
-        await this.#pause(waitMs);
+        await this.#calls.pause(waitMs);
         continue;
       }
       const chunk = chunks.from(position, Math.min(due, end, position + records));
@@ -110,27 +108,19 @@ export class GeneratorReceiver extends Receiver<string> {
 
   /** Ends the input when its whole share is durable. */
   async #finish(): Promise<void> {
-    while (this.#outstanding > 0 && !this.#isStopping) await this.#pause();
+    while (!this.#calls.isEmpty && !this.#isStopping) await this.#calls.pause();
     if (!this.#isStopping) this.end();
   }
 
-  /** One `store` call that nobody awaits: its outcome comes back to the loop through the
-   * counter. */
   #send(chunk: readonly string[], position: Readonly<Record<string, number>>): void {
-    this.#outstanding += 1;
-    this.store(chunk, { position })
-      .catch((error: unknown) => this.#failed(error))
-      .finally(() => {
-        this.#outstanding -= 1;
-        this.#wake?.();
-      });
+    this.#calls.add(this.store(chunk, { position }).catch((error: unknown) => this.#failed(error)));
   }
 
   /** Calls after a failed one would leave a gap: the engine refuses them, this life is over. */
   #failed(error: unknown): void {
     if (this.#isStopping) return;
     this.#isStopping = true;
-    this.#wake?.();
+    this.#calls.wake();
     if (error instanceof MillraceError && error.code === 'RECEIVER_STOPPED') return;
     this.restart('generatorStream: records were not stored', error);
   }
@@ -151,20 +141,6 @@ export class GeneratorReceiver extends Receiver<string> {
   #firstPosition(partition: string): number {
     const last = this.lastPosition[partition];
     return typeof last === 'number' ? last : 0;
-  }
-
-  /** Waits for a call to settle, for `onStop`, or, when told, for `delayMs` to pass. */
-  #pause(delayMs?: number): Promise<void> {
-    return new Promise((resolve) => {
-      let timer: Timer | undefined;
-      const wake = (): void => {
-        timer?.cancel();
-        this.#wake = undefined;
-        resolve();
-      };
-      this.#wake = wake;
-      if (delayMs !== undefined) timer = this.#clock.after(delayMs, wake);
-    });
   }
 }
 

@@ -3,6 +3,18 @@
 import { parseDuration } from '../../core/duration.ts';
 import { toError } from '../../core/errors.ts';
 
+/** A call of a measurement as commander hands it over: text by attribute name. */
+export interface MeasureCall {
+  readonly operands: readonly string[];
+  readonly given: Readonly<Record<string, unknown>>;
+}
+
+/** Where a report is to be written, as given; `-`: standard output. */
+export interface ReportNames {
+  readonly json: string | undefined;
+  readonly html: string | undefined;
+}
+
 export interface Range {
   readonly min: number;
   readonly max: number;
@@ -68,6 +80,16 @@ export class ArgumentReader<N extends string> {
     return min;
   }
 
+  /** Whatever lies there now. */
+  reportNames(): ReportNames {
+    const [json, html] = [this.text('json'), this.text('html')];
+    if (html === '-') this.problems.push('--html needs the name of a file');
+    if (html !== undefined && html === json) {
+      this.problems.push('--json and --html name the same file');
+    }
+    return { json, html };
+  }
+
   budget(): number | undefined {
     const given = this.text('budget');
     if (given === undefined) return undefined;
@@ -104,10 +126,22 @@ export function durationIn(text: string, minMs: number, maxMs: number): number |
   }
 }
 
-/** What is wrong with the files that a report is to be written to, whatever lies there. */
-export function fileNameProblems(json: string | undefined, html: string | undefined): string[] {
-  return [
-    ...(html === '-' ? ['--html needs the name of a file'] : []),
-    ...(html !== undefined && html === json ? ['--json and --html name the same file'] : []),
-  ];
+export function isPlace(operand: string): boolean {
+  return !operand.startsWith('-');
+}
+
+/** What is wrong with the operands of a tool that takes one place.
+ * @param tool as it is called. @param oneOnly what a second place is told. */
+export function operandProblems(
+  operands: readonly string[],
+  { tool, oneOnly }: { readonly tool: string; readonly oneOnly: string },
+): string[] {
+  const unknown = operands.filter((operand) => !isPlace(operand));
+  const places = operands.filter(isPlace);
+  const problems = unknown.map((flag) => `there is no flag ${flag}; see ${tool} --help`);
+  // A value of an unknown flag looks like one more operand.
+  if (unknown.length === 0 && places.length > 1) {
+    problems.push(`${oneOnly}, and ${places.slice(1).join(' ')} is given too`);
+  }
+  return problems;
 }

@@ -2,7 +2,8 @@
  * disk. @module */
 import type { DurabilityLevel } from '../../blocks/block-ref.ts';
 import { problemsError } from '../problem-list.ts';
-import { ArgumentReader, durationIn, fileNameProblems, wholeIn } from './argument-reader.ts';
+import { ArgumentReader, durationIn, operandProblems, wholeIn } from './argument-reader.ts';
+import type { ReportNames, MeasureCall } from './argument-reader.ts';
 import { BENCH_DEFAULTS, SMOKE_DEFAULTS } from './bench-defaults.ts';
 import type { BenchDefaults } from './bench-defaults.ts';
 import { BATCH_INTERVAL_MS_MAX, batchIntervalOf, cellsOf } from './cell.ts';
@@ -10,21 +11,12 @@ import type { Cell, Grid } from './cell.ts';
 import { planRun } from './run-plan.ts';
 import type { RunPlan } from './run-plan.ts';
 
-/** As commander hands it over: text by attribute name. */
-export interface BenchCall {
-  readonly operands: readonly string[];
-  readonly given: Readonly<Record<string, unknown>>;
-}
-
-export interface BenchArguments {
+export interface BenchArguments extends ReportNames {
   /** As given. */
   readonly directory: string;
   readonly cells: readonly Cell[];
   readonly batchIntervalMs: number;
   readonly plan: RunPlan;
-  /** `-`: standard output. */
-  readonly json: string | undefined;
-  readonly html: string | undefined;
 }
 
 const LEVELS: readonly DurabilityLevel[] = ['off', 'flush', 'sync'];
@@ -32,8 +24,11 @@ const LEVELS: readonly DurabilityLevel[] = ['off', 'flush', 'sync'];
 const CELLS_MAX = 200;
 
 /** @throws {MillraceError} OPTIONS_INVALID with all that is wrong. */
-export function readBenchArguments({ operands, given }: BenchCall): BenchArguments {
-  const problems: string[] = operandProblems(operands);
+export function readBenchArguments({ operands, given }: MeasureCall): BenchArguments {
+  const problems = operandProblems(operands, {
+    tool: 'millrace bench wal',
+    oneOnly: 'only one DIR can be measured',
+  });
   const isSmoke = given['smoke'] === true;
   const reader = new ArgumentReader(given, isSmoke ? SMOKE_DEFAULTS : BENCH_DEFAULTS, problems);
   const grid = readGrid(reader);
@@ -45,9 +40,7 @@ export function readBenchArguments({ operands, given }: BenchCall): BenchArgumen
     problems.push(`${cells.length} cells are too many (${CELLS_MAX}): give fewer values`);
   }
   const batchIntervalMs = batchIntervalOf(grid.blockIntervalsMs) ?? BATCH_INTERVAL_MS_MAX;
-  const json = reader.text('json');
-  const html = reader.text('html');
-  problems.push(...fileNameProblems(json, html));
+  const names = reader.reportNames();
   if (budgetMs !== undefined && given['seconds'] !== undefined) {
     problems.push('--budget and --seconds exclude each other: the budget chooses the seconds');
   }
@@ -56,18 +49,7 @@ export function readBenchArguments({ operands, given }: BenchCall): BenchArgumen
   const plan = planRun(cells, wanted);
   if (typeof plan === 'string') throw problemsError([plan]);
   const [directory = '.'] = operands;
-  return { directory, cells, batchIntervalMs, plan, json, html };
-}
-
-function operandProblems(operands: readonly string[]): string[] {
-  const unknown = operands.filter((operand) => operand.startsWith('-'));
-  const places = operands.filter((operand) => !operand.startsWith('-'));
-  const problems = unknown.map((flag) => `there is no flag ${flag}; see millrace bench wal --help`);
-  // A value of an unknown flag looks like one more operand.
-  if (unknown.length === 0 && places.length > 1) {
-    problems.push(`only one DIR can be measured, and ${places.slice(1).join(' ')} is given too`);
-  }
-  return problems;
+  return { directory, cells, batchIntervalMs, plan, ...names };
 }
 
 function readGrid(reader: ArgumentReader<keyof BenchDefaults>): Grid {

@@ -1,13 +1,11 @@
 /** Makes the records of one receiver at the speed it is told, and times their acknowledgements.
  *
- * Calls of `store` are not awaited one by one: at most CALLS_MAX are outstanding, which is the
- * backpressure. All calls hand over the same array. Pacing is by deadlines from the beginning of a
- * phase: what a stall has delayed is made up for, as a real source would. @module */
-import type { Clock, Timer } from '../../core/clock.ts';
+ * Calls of `store` are not awaited one by one. All hand over the same array. Pacing is by deadlines
+ * from the beginning of a phase: what a stall has delayed is made up for, as a real source would.
+ * @module */
+import type { Clock } from '../../core/clock.ts';
+import { OutstandingCalls } from '../../sources/outstanding-calls.ts';
 import type { LoadEnd, LoadOrder } from './load-protocol.ts';
-
-/** As generatorStream. */
-const CALLS_MAX = 512;
 
 export interface LoadLoopOptions {
   readonly clock: Clock;
@@ -24,6 +22,7 @@ export interface LoadLoopOptions {
 
 export class LoadLoop {
   readonly #options: LoadLoopOptions;
+  readonly #calls: OutstandingCalls;
   readonly #ackMs: number[] = [];
   #phase: LoadOrder['phase'] = 'full';
   #perMs = Infinity;
@@ -31,15 +30,14 @@ export class LoadLoop {
   /** Records sent since then. */
   #phaseRecords = 0;
   #position = 0;
-  #outstanding = 0;
   #timedCount = 0;
   #isStopped = false;
   #busyShare = 0;
   #half = { records: 0, ms: 0 };
-  #wake: (() => void) | undefined;
 
   constructor(options: LoadLoopOptions) {
     this.#options = options;
+    this.#calls = new OutstandingCalls(options.clock);
     this.#phaseStartedMs = options.clock.monotonicMs();
   }
 
@@ -54,7 +52,7 @@ export class LoadLoop {
     this.#perMs = recordsPerSecond / 1_000;
     this.#phaseStartedMs = nowMs;
     this.#phaseRecords = 0;
-    this.#wake?.();
+    this.#calls.wake();
   }
 
   /** Runs until the order to end, and until everything is acknowledged then.
@@ -62,13 +60,13 @@ export class LoadLoop {
   async run(): Promise<Omit<LoadEnd, 'kind' | 'receiver'> | undefined> {
     while (!this.#isStopped && !this.#isEnding()) {
       const waitMs = this.#waitMs();
-      if (waitMs > 0) await this.#pause(waitMs);
+      if (waitMs > 0) await this.#calls.pause(waitMs);
       else {
         this.#send();
         await this.#options.nextTurn();
       }
     }
-    while (this.#outstanding > 0 && !this.#isStopped) await this.#pause(Infinity);
+    while (!this.#calls.isEmpty && !this.#isStopped) await this.#calls.pause();
     if (this.#isStopped) return undefined;
     const { records: halfRecords, ms: halfMs } = this.#half;
     return { ackMs: this.#ackMs, busyShare: this.#busyShare, halfRecords, halfMs };
@@ -77,7 +75,7 @@ export class LoadLoop {
   /** Makes no more records, and waits for nothing. */
   stop(): void {
     this.#isStopped = true;
-    this.#wake?.();
+    this.#calls.wake();
   }
 
   /** Never before one acknowledgement is timed, however slow the machine is. */
@@ -87,7 +85,7 @@ export class LoadLoop {
 
   /** Until the next call is due: 0 now, Infinity when one has to be acknowledged first. */
   #waitMs(): number {
-    if (this.#outstanding >= CALLS_MAX) return Infinity;
+    if (this.#calls.isFull) return Infinity;
     if (this.#perMs === Infinity) return 0;
     const dueMs = this.#phaseStartedMs + this.#phaseRecords / this.#perMs;
     return Math.max(0, dueMs - this.#options.clock.monotonicMs());
@@ -100,28 +98,9 @@ export class LoadLoop {
     const startedMs = clock.monotonicMs();
     this.#position += lines.length;
     this.#phaseRecords += lines.length;
-    this.#outstanding += 1;
-    store(lines, this.#position)
-      .then(() => {
-        if (isTimed) this.#ackMs.push(clock.monotonicMs() - startedMs);
-      }, onFailed)
-      .finally(() => {
-        this.#outstanding -= 1;
-        this.#wake?.();
-      });
-  }
-
-  /** Waits for an order or an acknowledgement, at most so long. */
-  #pause(waitMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      let timer: Timer | undefined;
-      this.#wake = () => {
-        timer?.cancel();
-        this.#wake = undefined;
-        resolve();
-      };
-      // A timer of less than a millisecond fires after one.
-      if (waitMs < Infinity) timer = this.#options.clock.after(Math.ceil(waitMs), this.#wake);
-    });
+    const onStored = (): void => {
+      if (isTimed) this.#ackMs.push(clock.monotonicMs() - startedMs);
+    };
+    this.#calls.add(store(lines, this.#position).then(onStored, onFailed));
   }
 }

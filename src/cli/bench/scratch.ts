@@ -3,12 +3,48 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { systemClock } from '../../core/clock.ts';
 import { MillraceError, toError } from '../../core/errors.ts';
 import type { CliIo } from '../io.ts';
 import { STOP_SIGNALS } from '../stop-request.ts';
+import { BenchProgress } from './bench-progress.ts';
 
-/** @param prefix of the directories of this command's runs. */
-export function makeScratch(directory: string, prefix: string): string {
+/** What a run in a scratch directory has. */
+export interface ScratchRun {
+  readonly scratch: string;
+  /** Aborted by a signal to the process, with an `Interrupted`. */
+  readonly signal: AbortSignal;
+  readonly progress: BenchProgress;
+}
+
+/** Makes the directory and runs `use` with it; it is gone when this resolves, however that ends.
+ * @param at the directory that is measured, and the prefix of the directories of this command's
+ *   runs in it.
+ * @returns the exit code: of `use`, or of the signal that has ended it. */
+export async function inScratch(
+  io: CliIo,
+  at: { readonly directory: string; readonly prefix: string },
+  bar: { readonly name: string; readonly totalMs: number },
+  use: (run: ScratchRun) => Promise<number>,
+): Promise<number> {
+  const scratch = makeScratch(at.directory, at.prefix);
+  const stop = new AbortController();
+  const release = holdProcess(scratch, stop);
+  const progress = new BenchProgress(io, systemClock, bar);
+  try {
+    await tellOthers(io, scratch, at.prefix);
+    return await use({ scratch, signal: stop.signal, progress });
+  } catch (error) {
+    if (error instanceof Interrupted) return error.exitCode;
+    throw error;
+  } finally {
+    progress.close();
+    removeTree(scratch);
+    release();
+  }
+}
+
+function makeScratch(directory: string, prefix: string): string {
   try {
     return mkdtempSync(join(directory, prefix));
   } catch (cause) {
@@ -18,12 +54,12 @@ export function makeScratch(directory: string, prefix: string): string {
 }
 
 /** What a process that was just killed still does to it may come in between. */
-export function removeTree(path: string): void {
+function removeTree(path: string): void {
   rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
 }
 
 /** Another run beside this one spoils both, and a killed one leaves what it had. */
-export async function tellOthers(io: CliIo, own: string, prefix: string): Promise<void> {
+async function tellOthers(io: CliIo, own: string, prefix: string): Promise<void> {
   const directory = dirname(own);
   for (const name of await readdir(directory)) {
     const path = join(directory, name);
@@ -43,7 +79,7 @@ export class Interrupted extends Error {
 }
 
 /** A first signal ends the run in good order, which takes a moment; a second one at once. */
-export function holdProcess(scratch: string, stop: AbortController): () => void {
+function holdProcess(scratch: string, stop: AbortController): () => void {
   const remove = (): void => removeTree(scratch);
   const onSignal = (name: NodeJS.Signals): void => {
     const exitCode = name === 'SIGINT' ? 130 : 143;

@@ -5,9 +5,9 @@
 import { resolve } from 'node:path';
 import { systemClock } from '../../core/clock.ts';
 import { nodeDisk } from '../../wal/node-disk.ts';
+import type { MeasureCall } from '../bench/argument-reader.ts';
 import { readBenchArguments } from '../bench/bench-arguments.ts';
-import type { BenchArguments, BenchCall } from '../bench/bench-arguments.ts';
-import { BenchProgress } from '../bench/bench-progress.ts';
+import type { BenchArguments } from '../bench/bench-arguments.ts';
 import type { BenchReport } from '../bench/bench-report.ts';
 import { checkRoom, neededBytes } from '../bench/bench-room.ts';
 import { REAL_WORLD, runBench } from '../bench/bench-run.ts';
@@ -15,7 +15,7 @@ import { sampleInProcess } from '../bench/cell-process.ts';
 import { pageOf } from '../bench/report-page.ts';
 import { diskProblems, fileProblems, writeReport } from '../bench/report-files.ts';
 import { reportText } from '../bench/report-text.ts';
-import { Interrupted, holdProcess, makeScratch, removeTree, tellOthers } from '../bench/scratch.ts';
+import { inScratch } from '../bench/scratch.ts';
 import type { CliIo } from '../io.ts';
 import { problemsError } from '../problem-list.ts';
 
@@ -24,7 +24,7 @@ export const SCRATCH_PREFIX = '.millrace-bench-';
 
 /** @returns 0; 130 or 143 after a signal.
  * @throws {MillraceError} OPTIONS_INVALID, DISK_FULL, DISK_FAILED, and what ends an engine. */
-export async function benchWal(io: CliIo, call: BenchCall): Promise<number> {
+export async function benchWal(io: CliIo, call: MeasureCall): Promise<number> {
   const given = readBenchArguments(call);
   const directory = resolve(given.directory);
   await checkPlaces(given, directory);
@@ -33,30 +33,16 @@ export async function benchWal(io: CliIo, call: BenchCall): Promise<number> {
     await nodeDisk.freeBytes?.(directory),
     neededBytes(given.cells, given.plan.isSmoke),
   );
-  const scratch = makeScratch(directory, SCRATCH_PREFIX);
-  const stop = new AbortController();
-  const progress = new BenchProgress(io, systemClock, {
-    name: 'bench',
-    totalMs: given.plan.expectedMs,
-  });
-  const release = holdProcess(scratch, stop);
-  try {
-    await tellOthers(io, scratch, SCRATCH_PREFIX);
+  const { cells, batchIntervalMs, plan } = given;
+  const at = { directory, prefix: SCRATCH_PREFIX };
+  const bar = { name: 'bench', totalMs: plan.expectedMs };
+  return inScratch(io, at, bar, async (run) => {
     const world = { ...REAL_WORLD, clock: systemClock, sample: sampleInProcess };
-    const { cells, batchIntervalMs, plan } = given;
-    const input = { cells, batchIntervalMs, plan, directory, scratch, progress };
-    const report = await runBench({ ...input, signal: stop.signal, world });
-    progress.close();
+    const report = await runBench({ cells, batchIntervalMs, plan, directory, ...run, world });
+    run.progress.close();
     write(io, given, report);
     return 0;
-  } catch (error) {
-    if (error instanceof Interrupted) return error.exitCode;
-    throw error;
-  } finally {
-    progress.close();
-    removeTree(scratch);
-    release();
-  }
+  });
 }
 
 /** The directory, and the places of the files. @throws with all that is wrong with them. */

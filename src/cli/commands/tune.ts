@@ -9,15 +9,15 @@ import { pathToFileURL } from 'node:url';
 import { systemClock } from '../../core/clock.ts';
 import type { ResolvedOptions } from '../../core/options.ts';
 import { bundlePipeline } from '../../driver/pipeline-bundle.ts';
-import { BenchProgress } from '../bench/bench-progress.ts';
+import type { MeasureCall } from '../bench/argument-reader.ts';
 import { readEnvironment } from '../bench/environment.ts';
 import { diskProblems, fileProblems, writeReport } from '../bench/report-files.ts';
-import { Interrupted, holdProcess, makeScratch, removeTree, tellOthers } from '../bench/scratch.ts';
+import { inScratch } from '../bench/scratch.ts';
 import { loadForTool } from '../check/loaded-pipeline.ts';
 import type { CliIo } from '../io.ts';
 import { problemsError } from '../problem-list.ts';
 import { readTuneArguments } from '../tune/tune-arguments.ts';
-import type { TuneArguments, TuneCall } from '../tune/tune-arguments.ts';
+import type { TuneArguments } from '../tune/tune-arguments.ts';
 import { tunePage } from '../tune/tune-page.ts';
 import { planTune } from '../tune/tune-plan.ts';
 import type { TunePlan } from '../tune/tune-plan.ts';
@@ -35,7 +35,7 @@ const SCRATCH_PREFIX = '.millrace-tune-';
 
 /** @returns 0; 1 when no setting sustains what was asked for; 130 or 143 after a signal.
  * @throws {MillraceError} OPTIONS_INVALID, DISK_FULL, DISK_FAILED, and what ends an engine. */
-export async function tune(io: CliIo, call: TuneCall): Promise<number> {
+export async function tune(io: CliIo, call: MeasureCall): Promise<number> {
   const { arguments: given, problems } = readTuneArguments(call);
   if (problems.length > 0) {
     const pipeline = given.pipeline === '' ? undefined : given.pipeline;
@@ -45,12 +45,9 @@ export async function tune(io: CliIo, call: TuneCall): Promise<number> {
   const linesFile = given.linesFile === undefined ? undefined : resolve(given.linesFile);
   const directory = await checkPlaces(given, options, linesFile);
   const plan = planTune({ given, graph, options, cores: availableParallelism(), linesFile });
-  const scratch = makeScratch(directory, SCRATCH_PREFIX);
-  const stop = new AbortController();
-  const release = holdProcess(scratch, stop);
-  const progress = new BenchProgress(io, systemClock, { name: 'tune', totalMs: given.budgetMs });
-  try {
-    await tellOthers(io, scratch, SCRATCH_PREFIX);
+  const at = { directory, prefix: SCRATCH_PREFIX };
+  const bar = { name: 'tune', totalMs: given.budgetMs };
+  return inScratch(io, at, bar, async ({ scratch, signal, progress }) => {
     const environment = await readEnvironment(scratch);
     const run = await runTune({
       plan,
@@ -61,20 +58,13 @@ export async function tune(io: CliIo, call: TuneCall): Promise<number> {
       options: runOptions(given, options),
       scratch,
       progress,
-      signal: stop.signal,
+      signal,
       world: { clock: systemClock, sample: tuneSampleInProcess },
     });
     progress.close();
     const facts = { options, directory, environment };
     return answer(io, given, { run, report: reportOf(run, plan, { given, ...facts }) });
-  } catch (error) {
-    if (error instanceof Interrupted) return error.exitCode;
-    throw error;
-  } finally {
-    progress.close();
-    removeTree(scratch);
-    release();
-  }
+  });
 }
 
 function answer(

@@ -1,20 +1,17 @@
 /** The lines of a file, again and again, as fast as the engine takes them or lets them in: what
  * `--lines` puts in place of a source that is not at hand.
  *
- * Lines are read once, at the start. Calls of `store` are not awaited one by one: at most CALLS_MAX
- * are outstanding, which is the backpressure. Under a rate it asks for what the rate allows. Owns
- * its end of the channel from its start to its stop. @module */
+ * Lines are read once, at the start. Calls of `store` are not awaited one by one. Under a rate it
+ * asks for what the rate allows. Owns its end of the channel from its start to its stop. @module */
 import { readFile } from 'node:fs/promises';
 import { BroadcastChannel } from 'node:worker_threads';
 import { systemClock } from '../../core/clock.ts';
-import type { Timer } from '../../core/clock.ts';
 import { MillraceError } from '../../core/errors.ts';
 import { Receiver } from '../../dstream/receiver.ts';
+import { OutstandingCalls } from '../../sources/outstanding-calls.ts';
 import { ACK_CHANNEL } from './tune-protocol.ts';
 import type { AckMessage } from './tune-protocol.ts';
 
-/** As generatorStream. */
-const CALLS_MAX = 512;
 const CALL_BYTES_MAX = 64 * 1024;
 const CALL_RECORDS_MAX = 512;
 /** What a rate lets in is asked for about this often. */
@@ -45,10 +42,9 @@ export function chunksOf(text: string): readonly (readonly string[])[] {
 export class LinesReceiver extends Receiver<string> {
   readonly #path: string;
   readonly #channel = new BroadcastChannel(ACK_CHANNEL);
+  readonly #calls = new OutstandingCalls(systemClock);
   #ackMs: number[] = [];
-  #outstanding = 0;
   #isStopped = false;
-  #wake: () => void = () => {};
   #running: Promise<void> = Promise.resolve();
 
   constructor(path: string) {
@@ -69,7 +65,7 @@ export class LinesReceiver extends Receiver<string> {
 
   override async onStop(): Promise<void> {
     this.#isStopped = true;
-    this.#wake();
+    this.#calls.wake();
     await this.#running;
     this.#channel.close();
   }
@@ -87,8 +83,8 @@ export class LinesReceiver extends Receiver<string> {
     let rest: readonly string[] = [];
     while (!this.#isStopped) {
       const { records, waitMs } = this.allowance;
-      if (this.#outstanding >= CALLS_MAX) await this.#pause(Infinity);
-      else if (records < 1) await this.#pause(Math.max(STEP_MS, waitMs));
+      if (this.#calls.isFull) await this.#calls.pause();
+      else if (records < 1) await this.#calls.pause(Math.max(STEP_MS, waitMs));
       else {
         if (rest.length === 0) {
           rest = chunks[chunkIndex] ?? [];
@@ -104,33 +100,14 @@ export class LinesReceiver extends Receiver<string> {
   }
 
   #send(lines: readonly string[]): void {
-    this.#outstanding += 1;
     const startedMs = systemClock.monotonicMs();
-    this.store(lines, {})
-      .then(
-        () => {
-          if (this.#ackMs.length >= TIMED_MAX) return;
-          this.#ackMs.push(systemClock.monotonicMs() - startedMs);
-        },
-        (error: unknown) => {
-          if (!this.#isStopped) this.restart('lines of the measurement were not stored', error);
-        },
-      )
-      .finally(() => {
-        this.#outstanding -= 1;
-        this.#wake();
-      });
-  }
-
-  /** Waits for an acknowledgement or the stop, at most so long. */
-  #pause(waitMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      let timer: Timer | undefined;
-      this.#wake = () => {
-        timer?.cancel();
-        resolve();
-      };
-      if (waitMs < Infinity) timer = systemClock.after(waitMs, this.#wake);
-    });
+    const onStored = (): void => {
+      if (this.#ackMs.length >= TIMED_MAX) return;
+      this.#ackMs.push(systemClock.monotonicMs() - startedMs);
+    };
+    const onFailed = (error: unknown): void => {
+      if (!this.#isStopped) this.restart('lines of the measurement were not stored', error);
+    };
+    this.#calls.add(this.store(lines, {}).then(onStored, onFailed));
   }
 }

@@ -1,17 +1,18 @@
 /** What `millrace tune` was called with, checked: all problems are told at once. Looks at no disk
  * and no pipeline. @module */
-import { ArgumentReader, durationIn, fileNameProblems, wholeIn } from '../bench/argument-reader.ts';
+import {
+  ArgumentReader,
+  durationIn,
+  isPlace,
+  operandProblems,
+  wholeIn,
+} from '../bench/argument-reader.ts';
+import type { ReportNames, MeasureCall } from '../bench/argument-reader.ts';
 import { readRunFlags } from '../run-flags.ts';
 import type { RunFlags } from '../run-flags.ts';
 import type { Axes } from './setting.ts';
 
-/** As commander hands it over: text by attribute name. */
-export interface TuneCall {
-  readonly operands: readonly string[];
-  readonly given: Readonly<Record<string, unknown>>;
-}
-
-export interface TuneArguments {
+export interface TuneArguments extends ReportNames {
   readonly pipeline: string;
   readonly flags: RunFlags;
   /** What was given; the rest is chosen by pipeline and machine. */
@@ -24,9 +25,6 @@ export interface TuneArguments {
   readonly hasOutputs: boolean;
   /** As given; absent: where the checkpoint directory would be. */
   readonly directory: string | undefined;
-  /** `-`: standard output. */
-  readonly json: string | undefined;
-  readonly html: string | undefined;
 }
 
 export const TUNE_DEFAULTS = { budget: '2m' } as const;
@@ -42,8 +40,15 @@ export interface ReadTuneArguments {
   readonly problems: readonly string[];
 }
 
-export function readTuneArguments({ operands, given }: TuneCall): ReadTuneArguments {
-  const problems: string[] = operandProblems(operands);
+export function readTuneArguments({ operands, given }: MeasureCall): ReadTuneArguments {
+  const pipeline = operands.find(isPlace);
+  const problems = [
+    ...operandProblems(operands, {
+      tool: 'millrace tune',
+      oneOnly: 'only one PIPELINE can be tuned',
+    }),
+    ...(pipeline === undefined ? ['PIPELINE is missing: the path of a module'] : []),
+  ];
   const reader = new ArgumentReader(given, TUNE_DEFAULTS, problems);
   const axes = readAxes(reader);
   const budgetText = reader.text('budget') ?? TUNE_DEFAULTS.budget;
@@ -56,14 +61,12 @@ export function readTuneArguments({ operands, given }: TuneCall): ReadTuneArgume
   if (rateText !== undefined && wantedRate === undefined) {
     problems.push(`--rate is '${rateText}' and must be a whole number of records a second`);
   }
-  const json = reader.text('json');
-  const html = reader.text('html');
-  problems.push(...fileNameProblems(json, html));
+  const names = reader.reportNames();
   // Lists here, one number each in a run.
   const { executors: _executors, receivers: _receivers, ...ofRun } = given;
   return {
     arguments: {
-      pipeline: operands.find(isPlace) ?? '',
+      pipeline: pipeline ?? '',
       flags: readRunFlags(ofRun),
       axes,
       budgetMs: budgetMs ?? BUDGET_MS_MIN,
@@ -71,27 +74,10 @@ export function readTuneArguments({ operands, given }: TuneCall): ReadTuneArgume
       linesFile: reader.text('lines'),
       hasOutputs: given['withOutputs'] === true,
       directory: reader.text('dir'),
-      json,
-      html,
+      ...names,
     },
     problems,
   };
-}
-
-function isPlace(operand: string): boolean {
-  return !operand.startsWith('-');
-}
-
-function operandProblems(operands: readonly string[]): string[] {
-  const unknown = operands.filter((operand) => !isPlace(operand));
-  const places = operands.filter(isPlace);
-  const problems = unknown.map((flag) => `there is no flag ${flag}; see millrace tune --help`);
-  if (places.length === 0) problems.push('PIPELINE is missing: the path of a module');
-  // A value of an unknown flag looks like one more operand.
-  if (unknown.length === 0 && places.length > 1) {
-    problems.push(`only one PIPELINE can be tuned, and ${places.slice(1).join(' ')} is given too`);
-  }
-  return problems;
 }
 
 function readAxes(reader: ArgumentReader<keyof typeof TUNE_DEFAULTS>): Partial<Axes> {
