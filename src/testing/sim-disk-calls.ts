@@ -42,8 +42,8 @@ export function slowDisk(
       file(await turn(`create ${shown(path)}`, () => disk.create(path, mode))),
     open: async (path, mode) =>
       file(await turn(`open ${shown(path)}`, () => disk.open(path, mode))),
-    openForReading: async (path) =>
-      file(await turn(`open ${shown(path)}`, () => disk.openForReading(path))),
+    openForReading: async (path, mode) =>
+      file(await turn(`open ${shown(path)}`, () => disk.openForReading(path, mode))),
     readWhole: (path, bytesMax) =>
       turn(`read ${shown(path)}`, () => disk.readWhole(path, bytesMax)),
     rename: (from, to) =>

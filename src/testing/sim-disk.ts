@@ -196,8 +196,8 @@ export class SimDisk implements Disk {
     return this.#process.open(path, mode);
   }
 
-  openForReading(path: string): Promise<DiskFile> {
-    return this.#process.openForReading(path);
+  openForReading(path: string, mode?: WriteMode): Promise<DiskFile> {
+    return this.#process.openForReading(path, mode);
   }
 
   readWhole(path: string, bytesMax: number): Promise<Uint8Array | undefined> {

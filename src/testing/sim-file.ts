@@ -49,7 +49,9 @@ export class SimFile implements DiskFile {
 
   readonly write: DiskFile['write'] = async (views, positionBytes) => {
     if (views.length === 0) return 0; // no call is made
-    if (this.#opened.mode === 'direct') checkAligned(views, positionBytes, this.path);
+    if (this.#opened.mode === 'direct') {
+      checkAligned(views, positionBytes, { call: 'writev', path: this.path });
+    }
     const bytes = joined(views);
     return this.#call('write', (fault) => {
       if (!this.#opened.isWritable) throw simError('EBADF', 'writev', this.path);
@@ -59,7 +61,8 @@ export class SimFile implements DiskFile {
 
   readonly read: DiskFile['read'] = (into, positionBytes) =>
     this.#call('read', (fault) => {
-      const { inode } = this.#opened;
+      const { inode, mode } = this.#opened;
+      if (mode === 'direct') checkAligned([into], positionBytes, { call: 'read', path: this.path });
       if (fault === 'misdirect') return inode.read(into, this.#neighbourOf(positionBytes));
       const got = inode.read(into, positionBytes);
       if (fault === 'flip' && got > 0) flipBit(into, this.#machine.draw(got * 8));
@@ -143,8 +146,12 @@ function flipBit(bytes: Uint8Array, bit: number): void {
   bytes[at] = (bytes[at] ?? 0) ^ (1 << (bit & 7));
 }
 
-function checkAligned(views: readonly Uint8Array[], positionBytes: number, path: string): void {
+function checkAligned(
+  views: readonly Uint8Array[],
+  positionBytes: number,
+  { call, path }: { readonly call: 'read' | 'writev'; readonly path: string },
+): void {
   const numbers = views.flatMap((view) => [view.byteOffset, view.byteLength]);
   const isAligned = [positionBytes, ...numbers].every((number) => number % PAGE_BYTES === 0);
-  if (!isAligned) throw simError('EINVAL', 'writev', path);
+  if (!isAligned) throw simError('EINVAL', call, path);
 }

@@ -56,10 +56,10 @@ export class SimProcess implements Disk {
     });
   };
 
-  readonly openForReading: Disk['openForReading'] = (path) => {
+  readonly openForReading: Disk['openForReading'] = (path, mode = 'buffered') => {
     return this.#call('open', path, () => {
       const inode = this.#tree.file(path, 'open');
-      return this.#opened({ inode, path, mode: 'buffered', isWritable: false });
+      return this.#opened({ inode, path, mode, isWritable: false });
     });
   };
 

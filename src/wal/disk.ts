@@ -38,8 +38,10 @@ export interface Disk {
   create(path: string, mode: WriteMode): Promise<DiskFile>;
   /** Opens an existing file for reading and writing. */
   open(path: string, mode: WriteMode): Promise<DiskFile>;
-  /** Opens an existing file for reading. */
-  openForReading(path: string): Promise<DiskFile>;
+  /** Opens an existing file for reading. @param mode `direct`: past the page cache where the file
+   * system can, with memory, offsets and lengths of whole pages; only the last page of the file
+   * may be asked for beyond its end. @defaultValue `buffered` */
+  openForReading(path: string, mode?: WriteMode): Promise<DiskFile>;
   /** The whole file, or `undefined` when it does not exist. @param bytesMax refuse larger files. */
   readWhole(path: string, bytesMax: number): Promise<Uint8Array | undefined>;
   /** Atomic; replaces an existing target. Durable only after `syncDirectory` of the parent. */

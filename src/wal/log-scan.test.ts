@@ -204,7 +204,7 @@ describe('memory', () => {
     for (const payload of payloads) await log.append(payload);
     const { scan, payloads: found } = await read();
     expect(found).toEqual(payloads.map((payload) => payload.toString('latin1', 0, 8)));
-    expect(scan.windowBytes).toBe(16 * MIB);
+    expect(scan.windowBytes).toBe(12 * MIB);
     // Far behind a bad record, several windows on, headers are still found.
     disk.contentOf(pathOf(1))[PAGE + 40] = 0;
     expect(await read()).toMatchObject({ payloads: [], scan: { durableLsn: 14 } });

@@ -16,7 +16,7 @@ import { ScanFindings } from './scan-findings.ts';
 import type { PayloadVisitor } from './scan-findings.ts';
 import type { ScannedRecord } from './scanned-record.ts';
 import { SEGMENT_HEADER_BYTES } from './segment-header.ts';
-import { ReadWindow } from './read-window.ts';
+import { ReadMemory } from './read-memory.ts';
 import { SegmentReader } from './segment-reader.ts';
 import { searchHeaders, walkSegment } from './segment-scan.ts';
 import type { FoundBehind, WalkEnd } from './segment-scan.ts';
@@ -65,8 +65,8 @@ export interface LogScan {
   readonly isClosed: boolean;
   /** `undefined` when there is no segment. */
   readonly end: LogEnd | undefined;
-  /** Memory that was asked for to hold bytes of segments: no more than 16 MiB, or 8 MiB beside the
-   * largest sound record, and no more than twice the largest file, whatever the bytes say. */
+  /** Memory that was asked for to hold bytes of segments: no more than 12 MiB beside the largest
+   * sound record, and no more than three times the largest file, whatever the bytes say. */
   readonly windowBytes: number;
 }
 
@@ -84,10 +84,10 @@ export async function scanLog(
   for (const segment of [...live.segments, ...live.behind]) {
     findings.noteDurable(provenByHeader(segment));
   }
-  const window = new ReadWindow(disk);
+  const memory = new ReadMemory(disk);
   let end: LogEnd | undefined;
   for (const segment of live.segments) {
-    end = await scanSegment(disk, segment, { findings, window });
+    end = await scanSegment(disk, segment, { findings, memory });
     if (end !== undefined) break;
   }
   // When the very first file is bad, nobody knows where the log began.
@@ -105,24 +105,24 @@ export async function scanLog(
     isClosed: findings.lastType === RECORD_TYPES.closed,
     // In front of a file that is bad as a whole a log seems to end in order.
     end: live.break === undefined ? end : structureEnd(live.break, live.behind[0]),
-    windowBytes: window.heldBytes,
+    windowBytes: memory.heldBytes,
   };
 }
 
 interface ScanTools {
   readonly findings: ScanFindings;
-  readonly window: ReadWindow;
+  readonly memory: ReadMemory;
 }
 
 /** @returns where the log ends, `undefined` when it goes on in the next segment. */
 async function scanSegment(
   disk: Disk,
   segment: LiveSegment,
-  { findings, window }: ScanTools,
+  { findings, memory }: ScanTools,
 ): Promise<LogEnd | undefined> {
-  const file = await disk.openForReading(segment.path);
+  const file = await disk.openForReading(segment.path, 'direct');
   const limitBytes = Math.min(segment.header.segmentBytes, segment.sizeBytes);
-  const reader = new SegmentReader(file, limitBytes, window);
+  const reader = new SegmentReader(file, limitBytes, memory);
   try {
     const walk = await walkSegment({ segment, reader }, segment.lastLsnMax, (record, payload) =>
       findings.add(record, payload, segment.lastLsnMax),
@@ -131,7 +131,7 @@ async function scanSegment(
     const end = isWhole ? undefined : await endOfLog(segment, reader, { walk, findings });
     return reader.fault === undefined ? end : unreadableEnd(segment, reader.fault);
   } finally {
-    await reader.settle();
+    await reader.close();
     await file.close();
   }
 }

@@ -21,7 +21,7 @@ function traced(disk: Disk, calls: string[]): Disk {
     makeDirectory: (path) => disk.makeDirectory(path),
     list: (path) => disk.list(path),
     create: (path, mode) => disk.create(path, mode),
-    openForReading: (path) => disk.openForReading(path),
+    openForReading: (path, mode) => disk.openForReading(path, mode),
     readWhole: (path, bytesMax) => disk.readWhole(path, bytesMax),
     removeTree: (path) => disk.removeTree(path),
     supportsDirect: (path) => disk.supportsDirect(path),

@@ -73,8 +73,8 @@ export class MirroredDisk implements Disk {
     );
   }
 
-  openForReading(path: string): Promise<DiskFile> {
-    return this.#read(path, (disk, at) => disk.openForReading(at));
+  openForReading(path: string, mode?: WriteMode): Promise<DiskFile> {
+    return this.#read(path, (disk, at) => disk.openForReading(at, mode));
   }
 
   readWhole(path: string, bytesMax: number): Promise<Uint8Array | undefined> {

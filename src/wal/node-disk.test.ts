@@ -71,6 +71,19 @@ describe('the real disk', () => {
     await file.close();
   });
 
+  it('reads past the page cache, to the end of a file that does not end on a page', async () => {
+    const path = join(root, 'past-cache');
+    const content = Buffer.alloc(10_001, 'abcdefg');
+    await writeFile(path, content);
+    const file = await nodeDisk.openForReading(path, 'direct');
+    const into = nodeDisk.allocateAligned(12_288);
+    expect(await file.read(into, 0)).toBe(10_001);
+    expect(content.equals(into.subarray(0, 10_001))).toBe(true);
+    expect(await file.read(into.subarray(0, 4_096), 8_192)).toBe(1_809);
+    expect(await file.sizeBytes()).toBe(10_001);
+    await file.close();
+  });
+
   it('reads a whole file, refuses a larger one, knows a missing one', async () => {
     const path = join(root, 'whole');
     await writeFile(path, 'abc');

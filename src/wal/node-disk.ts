@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { MillraceError } from '../core/errors.ts';
 import { allocatePages } from '../core/shared-memory.ts';
+import { DIRECT_REFUSALS, openPastCache } from './cache-bypass.ts';
 import type { Disk, DiskFile, WriteMode } from './disk.ts';
 import type { FileSystemFacts } from './file-system-facts.ts';
 import {
@@ -25,8 +26,8 @@ import type { RunCall } from './system-calls.ts';
 /** More memory regions than this in one call are refused by the kernel (IOV_MAX on Linux). */
 const VECTORS_MAX = 1024;
 const PROBE_BYTES = 4096;
-/** What file systems without direct I/O answer to opening with O_DIRECT or to using it. */
-const DIRECT_REFUSALS: ReadonlySet<unknown> = new Set(['EINVAL', 'EOPNOTSUPP', 'ENOTSUP']);
+/** Offsets and lengths past the cache are multiples of it at least. */
+const SECTOR_BYTES = 512;
 
 export type AllocatePages = (bytes: number) => ArrayBuffer | SharedArrayBuffer;
 
@@ -73,7 +74,11 @@ function files(run: RunCall): Pick<Disk, 'create' | 'open' | 'openForReading' | 
   return {
     create: (path, mode) => openFile(run, path, O_RDWR | O_CREAT | O_EXCL | modeFlag(mode)),
     open: (path, mode) => openFile(run, path, O_RDWR | modeFlag(mode)),
-    openForReading: (path) => openFile(run, path, O_RDONLY),
+    openForReading(path, mode) {
+      const open = (isDirect: boolean): Promise<NodeFile> =>
+        openFile(run, path, O_RDONLY | modeFlag(isDirect ? 'direct' : 'buffered'));
+      return mode === 'direct' ? openPastCache(open) : open(false);
+    },
     async readWhole(path, bytesMax) {
       const args: [string, number] = [path, bytesMax];
       const found = await unless('ENOENT', run({ name: 'readWhole', path, args }));
@@ -150,8 +155,9 @@ class NodeFile implements DiskFile {
       const rest = into.subarray(readBytes);
       const args = [this.#fd, rest, positionBytes + readBytes] as const;
       const got = await this.#run({ name: 'read', path, args: [...args] });
-      if (got === 0) break;
       readBytes += got;
+      // The rest of a file that was read past the cache could not be asked for.
+      if (got === 0 || got % SECTOR_BYTES !== 0) break;
     }
     return readBytes;
   }

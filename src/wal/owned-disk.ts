@@ -21,7 +21,7 @@ export function ownedDisk(disk: Disk, lock: LockFile): Disk {
   return {
     ...(freeBytes === undefined ? {} : { freeBytes }),
     list: (directory) => disk.list(directory),
-    openForReading: (path) => disk.openForReading(path),
+    openForReading: (path, mode) => disk.openForReading(path, mode),
     readWhole: (path, bytesMax) => disk.readWhole(path, bytesMax),
     allocateAligned: (bytes) => disk.allocateAligned(bytes),
     makeDirectory: (path) => owned.before(() => disk.makeDirectory(path)),

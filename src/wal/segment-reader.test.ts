@@ -3,7 +3,7 @@ import { MillraceError } from '../core/errors.ts';
 import { seededRandom } from '../core/random.ts';
 import { Draw } from '../testing/draw.ts';
 import type { DiskFile } from './disk.ts';
-import { ReadWindow } from './read-window.ts';
+import { ReadMemory } from './read-memory.ts';
 import { SegmentReader } from './segment-reader.ts';
 
 const MIB = 1024 * 1024;
@@ -17,11 +17,18 @@ interface Call {
 }
 
 /** A file in memory; its reads wait for the test where it says so. */
-class MemoryFile implements Pick<DiskFile, 'path' | 'read'> {
+class MemoryFile implements DiskFile {
   readonly path = PATH;
   readonly content: Buffer;
   readonly calls: Call[] = [];
   isHeld = false;
+  /** Where the next read ends, that would go beyond. */
+  shortAt = Number.POSITIVE_INFINITY;
+  readonly write = never;
+  readonly sync = never;
+  readonly syncAll = never;
+  readonly sizeBytes = never;
+  readonly close = never;
   /** Thrown once by a read that touches the byte. */
   failure: { readonly at: number; readonly errno: string } | undefined;
 
@@ -34,8 +41,11 @@ class MemoryFile implements Pick<DiskFile, 'path' | 'read'> {
     return new Promise((resolve, reject) => {
       const settle = (error?: Error): void => {
         if (error !== undefined) return reject(error);
-        into.set(this.content.subarray(at, at + into.byteLength));
-        return resolve(Math.min(into.byteLength, this.content.byteLength - at));
+        const isShort = this.shortAt > at && this.shortAt < at + into.byteLength;
+        const part = this.content.subarray(at, isShort ? this.shortAt : at + into.byteLength);
+        if (isShort) this.shortAt = Number.POSITIVE_INFINITY;
+        into.set(part);
+        return resolve(part.byteLength);
       };
       this.calls.push({ at, bytes: into.byteLength, settle });
       const { failure } = this;
@@ -47,6 +57,10 @@ class MemoryFile implements Pick<DiskFile, 'path' | 'read'> {
   }
 }
 
+function never(): Promise<never> {
+  return Promise.reject(new Error('nothing but reads'));
+}
+
 function lost(errno: string): MillraceError {
   const details = { path: PATH, call: 'read', errno };
   return new MillraceError('DISK_FAILED', `read of ${PATH} failed: ${errno}`, { details });
@@ -54,8 +68,8 @@ function lost(errno: string): MillraceError {
 
 function open(bytes: number) {
   const file = new MemoryFile(bytes);
-  const window = new ReadWindow({ allocateAligned: (size) => new Uint8Array(size) });
-  return { file, window, reader: new SegmentReader(file as unknown as DiskFile, bytes, window) };
+  const memory = new ReadMemory({ allocateAligned: (size) => new Uint8Array(size) });
+  return { file, memory, reader: new SegmentReader(file, bytes, memory) };
 }
 
 function held(reader: SegmentReader, at: number, bytes: number): Buffer {
@@ -65,7 +79,7 @@ function held(reader: SegmentReader, at: number, bytes: number): Buffer {
 describe('a segment is read', () => {
   it.each([1, 2, 3, 4, 5])('whole, by records of any length (%i)', async (seed) => {
     const draw = new Draw(seededRandom(seed));
-    const { file, reader, window } = open(40 * MIB + 12);
+    const { file, reader, memory } = open(40 * MIB + 12);
     let at = PAGE;
     let largest = 0;
     while (at < file.content.byteLength) {
@@ -77,7 +91,7 @@ describe('a segment is read', () => {
       at += length;
     }
     expect(await reader.moveTo(at, 1)).toBe(false);
-    expect(window.heldBytes).toBeLessThanOrEqual(Math.max(16 * MIB, 8 * MIB + largest + 2 * PAGE));
+    expect(memory.heldBytes).toBeLessThanOrEqual(12 * MIB + largest + 2 * PAGE);
   });
 
   it('each byte of it once, while records fit into a part', async () => {
@@ -86,15 +100,34 @@ describe('a segment is read', () => {
     expect(file.calls.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(20 * MIB);
   });
 
-  it('one part ahead of what is looked at, and not behind its end', async () => {
-    const { file, reader } = open(6 * MIB);
+  it('two parts ahead of what is looked at, and not behind its end', async () => {
+    const { file, reader } = open(7 * MIB);
+    const calls = (): number[] => file.calls.map(({ at }) => at / MIB);
     await reader.moveTo(0, 100);
-    expect(file.calls.map(({ at, bytes }) => [at, bytes])).toEqual([
-      [0, 4 * MIB],
-      [4 * MIB, 2 * MIB],
-    ]);
+    expect(calls()).toEqual([0, 2, 4]);
+    await reader.moveTo(2 * MIB - 50, 100);
+    expect(calls()).toEqual([0, 2, 4, 6]);
     await reader.moveTo(4 * MIB - 50, 100);
-    expect(file.calls).toHaveLength(2);
+    expect(calls()).toEqual([0, 2, 4, 6]);
+  });
+
+  it('by whole pages, also where the file does not end on one', async () => {
+    const { file, reader } = open(3 * MIB + 100);
+    await reader.moveTo(0, 100);
+    expect(file.calls.map(({ bytes }) => bytes)).toEqual([2 * MIB, MIB + PAGE]);
+    expect(await reader.moveTo(2 * MIB - 50, MIB + 150)).toBe(true);
+    expect(reader.endBytes).toBe(3 * MIB + 100);
+  });
+
+  it('on from where a part ended, also when that was too early', async () => {
+    const { file, reader } = open(20 * MIB);
+    file.shortAt = 3 * MIB;
+    await reader.moveTo(0, 100);
+    await reader.moveTo(2 * MIB - 8, 100);
+    expect(reader.endBytes).toBe(3 * MIB);
+    expect(await reader.moveTo(3 * MIB - 8, 100)).toBe(true);
+    const from = 3 * MIB - 8;
+    expect(held(reader, from, 100).equals(file.content.subarray(from, from + 100))).toBe(true);
   });
 
   it('again from a place in front of the window', async () => {
@@ -108,39 +141,49 @@ describe('a segment is read', () => {
 describe('a device that loses bytes', () => {
   it('is told where they were read ahead, also when it gives them back later', async () => {
     const { file, reader } = open(20 * MIB);
-    file.failure = { at: 5 * MIB, errno: 'EIO' };
+    file.failure = { at: 3 * MIB, errno: 'EIO' };
     expect(await reader.moveTo(0, 100)).toBe(true);
     expect(reader.fault).toBeUndefined();
-    expect(await reader.moveTo(3 * MIB, 2 * MIB)).toBe(true);
-    expect(reader.fault).toMatchObject({ fromBytes: 3 * MIB, errno: 'EIO' });
+    expect(await reader.moveTo(MIB, 2 * MIB)).toBe(true);
+    expect(reader.fault).toMatchObject({ fromBytes: MIB, errno: 'EIO' });
+  });
+
+  it('is told also where a long record is read by itself', async () => {
+    const { file, reader } = open(20 * MIB);
+    file.failure = { at: 5 * MIB, errno: 'EIO' };
+    await reader.moveTo(0, 100);
+    expect(await reader.moveTo(MIB, 9 * MIB)).toBe(true);
+    expect(reader.fault).toEqual({ fromBytes: 4 * MIB, toBytes: 6 * MIB, errno: 'EIO' });
   });
 
   it('is not told where nobody looks', async () => {
     const { file, reader } = open(20 * MIB);
     file.failure = { at: 5 * MIB, errno: 'EIO' };
     await reader.moveTo(0, 100);
-    await reader.settle();
+    await reader.close();
     expect(reader.fault).toBeUndefined();
   });
 
   it('and an error that says nothing about bytes is thrown where they are needed', async () => {
     const { file, reader } = open(20 * MIB);
-    file.failure = { at: 5 * MIB, errno: 'EMFILE' };
+    file.failure = { at: 3 * MIB, errno: 'EMFILE' };
     expect(await reader.moveTo(0, 100)).toBe(true);
-    await expect(reader.moveTo(4 * MIB, 100)).rejects.toMatchObject({ code: 'DISK_FAILED' });
+    await expect(reader.moveTo(MIB, 2 * MIB)).rejects.toMatchObject({ code: 'DISK_FAILED' });
   });
 });
 
-it('who closes the file waits for the read that is under way', async () => {
-  const { file, reader } = open(20 * MIB);
+it('who closes the reader waits for the reads that are under way', async () => {
+  const { file, reader, memory } = open(20 * MIB);
   await reader.moveTo(0, 100);
-  expect(await reader.moveTo(5 * MIB, 100)).toBe(true);
   file.isHeld = true;
-  await reader.moveTo(9 * MIB, 100);
-  let isSettled = false;
-  const settled = reader.settle().then(() => (isSettled = true));
-  await Promise.resolve();
-  expect(isSettled).toBe(false);
+  await reader.moveTo(2 * MIB - 50, 100);
+  let isClosed = false;
+  const closed = reader.close().then(() => (isClosed = true));
+  await new Promise((resolve) => setImmediate(resolve)); // all that can go on has gone on
+  expect(isClosed).toBe(false);
   file.calls.at(-1)?.settle();
-  await settled;
+  await closed;
+  const heldBytes = memory.heldBytes;
+  memory.take(4 * MIB);
+  expect(memory.heldBytes).toBe(heldBytes); // all of it was given back
 });

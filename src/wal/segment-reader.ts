@@ -1,24 +1,25 @@
-/** Reads one segment file through a window of bounded memory, front to back, one part ahead.
+/** Reads one segment file through a window of bounded memory, front to back, some parts ahead.
  *
- *     file     …│▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒│░░░░░░░░░░░░░░░░│…    ▒ looked at   ░ read meanwhile
- *     moveTo           tail ▒▒▒▒│░░░░░░░░░░░░░░░░│      the rest of ▒ is copied in front of ░
+ *     file     …│▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒│░░░░░░░░░░░░░░░░│░░░░░░░░░░░░░░░░│…  ▒ looked at  ░ being read
+ *     moveTo           tail ▒▒▒▒│░░░░░░░░░░░░░░░░│    the rest of ▒ is copied in front of the first ░
  *
- * So the disk reads while the CRCs of the part before are computed. A part is WINDOW_BYTES; a record
- * that does not fit is read by itself, and memory grows only for one whose header was found sound:
- * never past the largest record or the file. What is handed out is good until the window is moved.
- * Where the device fails, the window ends in front of the page that cannot be read.
+ * So the disk reads while CRCs are computed, and its thread always has the next part to read. A
+ * record that does not fit is read by itself, and memory grows only for one whose header was found
+ * sound: never past the largest record or the file. What is handed out is good until the window is
+ * moved. Where the device fails, the window ends in front of the page that cannot be read.
  * @module */
 import { toError } from '../core/errors.ts';
 import type { DiskFile } from './disk.ts';
 import { lostBytesErrno } from './read-fault.ts';
 import type { ReadFault } from './read-fault.ts';
-import type { ReadWindow } from './read-window.ts';
+import type { ReadMemory } from './read-memory.ts';
 import { PAGE_BYTES, roundUp } from './record-header.ts';
 
-/** Several usual blocks: large enough for the device, small enough for the processor's cache. */
-const WINDOW_BYTES = 4 * 1024 * 1024;
-/** So much of a record that goes on behind the window is kept; a longer one is read again. */
-const TAIL_BYTES = 4 * 1024 * 1024;
+/** What is read at once: two usual blocks. */
+const PART_BYTES = 2 * 1024 * 1024;
+/** So much of a record that goes on behind the window is kept; of a longer one all is read again. */
+const TAIL_BYTES = 2 * 1024 * 1024;
+const PARTS_AHEAD = 2;
 
 /** A part of a file that is in memory: file offset `at` is byte `at - startBytes` of `bytes`. */
 export interface ByteWindow {
@@ -28,82 +29,131 @@ export interface ByteWindow {
   readonly endBytes: number;
 }
 
+/** A part that is being read. */
+interface PartAhead {
+  readonly fromBytes: number;
+  readonly memory: Buffer;
+  /** How many bytes were read, or why none were. */
+  readonly outcome: Promise<number | Error>;
+}
+
+const NOTHING: Buffer = Buffer.alloc(0);
+
 export class SegmentReader implements ByteWindow {
   readonly #file: DiskFile;
-  readonly #window: ReadWindow;
+  readonly #pool: ReadMemory;
   /** No byte at or past it is given out. */
   readonly limitBytes: number;
-  bytes: Buffer = Buffer.alloc(0);
+  bytes: Buffer = NOTHING;
   startBytes = 0;
   endBytes = 0;
-  /** How many bytes were read behind `endBytes`, or why they cannot be. */
-  #ahead: Promise<number | Error> | undefined;
+  /** What `bytes` is part of. */
+  #memory: Buffer | undefined;
+  /** In the order of the file; the first one begins where the window ends. */
+  readonly #ahead: PartAhead[] = [];
   /** The first bytes that the device did not give back. Who reads on must not take this for the end
    * of the file. */
   fault: ReadFault | undefined;
 
-  constructor(file: DiskFile, limitBytes: number, window: ReadWindow) {
+  /** @param file opened in any way. */
+  constructor(file: DiskFile, limitBytes: number, pool: ReadMemory) {
     this.#file = file;
     this.limitBytes = limitBytes;
-    this.#window = window;
+    this.#pool = pool;
   }
 
-  /** Moves the window, where that is needed, so that it holds `length` bytes from `at`, and more behind them.
+  /** Moves the window, where that is needed, so that it holds `length` bytes from `at`, and more
+   * behind them.
    * @param length of one record at most.
    * @returns false when the file ends before that, or at a `fault`. */
   async moveTo(at: number, length: number): Promise<boolean> {
     if (at + length > this.limitBytes) return false;
     if (at >= this.startBytes && at + length <= this.endBytes) return true;
-    const ahead = (await this.#ahead) ?? 0;
-    this.#ahead = undefined;
-    if (ahead instanceof Error) await this.#read(at, length, ahead);
-    else if (!this.#take(ahead, at, length)) await this.#read(at, length);
-    if (this.endBytes < this.limitBytes && this.fault === undefined) this.#readAhead();
+    const failure = await this.#takeAhead(at, length);
+    if (failure !== undefined || at < this.startBytes || at + length > this.endBytes) {
+      await this.#dropAhead((part, error) => this.#noteFailure(part, error));
+      await this.#read(at, length, failure);
+    }
+    if (this.fault === undefined) this.#readAhead();
     return this.endBytes >= at + length;
   }
 
-  /** Waits for a read that is under way: the file must not be closed before. */
-  async settle(): Promise<void> {
-    await this.#ahead;
+  /** Waits for what is being read: the file must not be closed before. Gives back all memory. */
+  async close(): Promise<void> {
+    await this.#dropAhead();
+    this.#keep(undefined, NOTHING);
   }
 
-  /** Goes on with the `readBytes` that were read ahead.
-   * @returns false when they are not all that is wanted. */
-  #take(readBytes: number, at: number, length: number): boolean {
+  async #dropAhead(onFailed: (part: PartAhead, error: Error) => void = () => {}): Promise<void> {
+    for (const part of this.#ahead.splice(0)) {
+      const outcome = await part.outcome;
+      if (outcome instanceof Error) onFailed(part, outcome);
+      this.#pool.give(part.memory);
+    }
+  }
+
+  /** Its bytes are read again now, by themselves: a device that gives them back the second time is
+   * not trusted either. Errors that say nothing about bytes are that read's to tell. */
+  #noteFailure({ fromBytes }: PartAhead, error: Error): void {
+    const errno = lostBytesErrno(error);
+    if (errno === undefined) return;
+    const toBytes = Math.min(fromBytes + PART_BYTES, this.limitBytes);
+    this.fault ??= { fromBytes, toBytes, errno };
+  }
+
+  /** Goes on with the next part, when what is wanted begins in the window and ends in that part.
+   * @returns why it could not be read. */
+  async #takeAhead(at: number, length: number): Promise<Error | undefined> {
+    const [next] = this.#ahead;
     const tailBytes = this.endBytes - at;
-    if (readBytes === 0 || at < this.startBytes || tailBytes < 0) return false;
-    if (tailBytes > TAIL_BYTES || tailBytes + readBytes < length) return false;
+    const isInside = at >= this.startBytes && tailBytes >= 0 && tailBytes <= TAIL_BYTES;
+    if (next?.fromBytes !== this.endBytes || !isInside) return undefined;
+    if (length > tailBytes + PART_BYTES) return undefined;
+    const outcome = await next.outcome;
+    this.#ahead.shift();
+    if (outcome instanceof Error) {
+      this.#pool.give(next.memory);
+      return outcome;
+    }
+    const readBytes = Math.min(outcome, this.limitBytes - this.endBytes);
     const tail = this.bytes.subarray(at - this.startBytes, this.endBytes - this.startBytes);
-    this.#window.swap();
-    const memory = this.#window.current(TAIL_BYTES + readBytes);
-    this.bytes = memory.subarray(TAIL_BYTES - tailBytes, TAIL_BYTES + readBytes);
-    this.bytes.set(tail);
+    const bytes = next.memory.subarray(TAIL_BYTES - tailBytes, TAIL_BYTES + readBytes);
+    bytes.set(tail);
+    this.#keep(next.memory, bytes);
     this.startBytes = at;
     this.endBytes += readBytes;
-    return true;
+    return undefined;
   }
 
+  /** Asks for the parts behind the window that were not asked for yet. A read that ended within a
+   * page has met the end of the file. */
   #readAhead(): void {
-    const partBytes = Math.min(WINDOW_BYTES, this.limitBytes - this.endBytes);
-    const memory = this.#window.next(TAIL_BYTES + partBytes);
-    const into = memory.subarray(TAIL_BYTES, TAIL_BYTES + partBytes);
-    this.#ahead = this.#file.read(into, this.endBytes).catch(toError);
+    if (this.endBytes % PAGE_BYTES !== 0) return;
+    const last = this.#ahead.at(-1);
+    let from = last === undefined ? this.endBytes : last.fromBytes + PART_BYTES;
+    while (this.#ahead.length < PARTS_AHEAD && from < this.limitBytes) {
+      const partBytes = Math.min(PART_BYTES, roundUp(this.limitBytes - from, PAGE_BYTES));
+      const memory = this.#pool.take(TAIL_BYTES + partBytes);
+      const into = memory.subarray(TAIL_BYTES, TAIL_BYTES + partBytes);
+      const outcome = this.#file.read(into, from).catch(toError);
+      this.#ahead.push({ fromBytes: from, memory, outcome });
+      from += partBytes;
+    }
   }
 
-  /** @param failure of reading these bytes ahead: a device that gives them back the second time is
-   * not trusted either. */
+  /** @param failure of reading these bytes ahead. */
   async #read(at: number, length: number, failure?: Error): Promise<void> {
     const start = at - (at % PAGE_BYTES);
     const wantedBytes = roundUp(at - start + length, PAGE_BYTES);
-    const restBytes = this.limitBytes - start;
-    const memory = this.#window.current(Math.max(wantedBytes, Math.min(WINDOW_BYTES, restBytes)));
+    const restBytes = roundUp(this.limitBytes - start, PAGE_BYTES);
+    const memory = this.#pool.take(Math.max(wantedBytes, Math.min(PART_BYTES, restBytes)));
     const into = memory.subarray(0, Math.min(memory.byteLength, restBytes));
-    this.bytes = into;
+    this.#keep(memory, into);
     this.startBytes = start;
     this.endBytes = start;
     try {
       if (failure !== undefined) throw failure;
-      this.endBytes += await this.#file.read(into, start);
+      this.#holds(await this.#file.read(into, start));
     } catch (thrown) {
       const errno = lostBytesErrno(thrown);
       if (errno === undefined) throw thrown;
@@ -112,12 +162,23 @@ export class SegmentReader implements ByteWindow {
     }
   }
 
+  /** So many bytes more, none of them at or past the limit. */
+  #holds(readBytes: number): void {
+    this.endBytes = Math.min(this.endBytes + readBytes, this.limitBytes);
+  }
+
+  #keep(memory: Buffer | undefined, bytes: Buffer): void {
+    if (this.#memory !== undefined) this.#pool.give(this.#memory);
+    this.#memory = memory;
+    this.bytes = bytes;
+  }
+
   /** One by one up to the bad one, so that it is known, and what is in front of it is read. */
   async #readPages(into: Buffer): Promise<void> {
     for (let at = 0; at < into.byteLength; at += PAGE_BYTES) {
       try {
         const page = into.subarray(at, at + PAGE_BYTES);
-        this.endBytes += await this.#file.read(page, this.startBytes + at);
+        this.#holds(await this.#file.read(page, this.startBytes + at));
       } catch {
         return; // what is reported is the first error
       }

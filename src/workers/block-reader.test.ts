@@ -13,34 +13,43 @@ import { MillraceError } from '../core/errors.ts';
 import type { Lsn, StreamId } from '../core/ids.ts';
 import { crc32 } from '../serde/crc32.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
-import type { Disk, DiskFile } from '../wal/disk.ts';
+import type { Disk, DiskFile, WriteMode } from '../wal/disk.ts';
+import { ReadMemory } from '../wal/read-memory.ts';
 import { BlockReader, OPEN_FILES_MAX } from './block-reader.ts';
 
 const STREAM = 'lines' as StreamId;
 let arena: BlockArena;
 let disk: MemoryDisk;
 let reader: BlockReader;
+let memory: ReadMemory;
 /** Paths that are open. */
 let open: string[];
 let opened: number;
+/** How often something was read from a file. */
+let reads: number;
 
 beforeEach(async () => {
   arena = BlockArena.create(16 * 64 * 1024);
   disk = new MemoryDisk();
+  memory = new ReadMemory(disk);
   await disk.makeDirectory('/log');
   open = [];
   opened = 0;
-  reader = new BlockReader({ arena, disk: { openForReading }, codec: msgpackCodec });
+  reads = 0;
+  reader = new BlockReader({ arena, disk: { openForReading }, memory, codec: msgpackCodec });
 });
 
-async function openForReading(path: string): Promise<DiskFile> {
-  const file = await (disk as Disk).openForReading(path);
+async function openForReading(path: string, mode?: WriteMode): Promise<DiskFile> {
+  const file = await (disk as Disk).openForReading(path, mode);
   open.push(path);
   opened += 1;
   return {
     path,
     write: (views, at) => file.write(views, at),
-    read: (into, at) => file.read(into, at),
+    read(into, at) {
+      reads += 1;
+      return file.read(into, at);
+    },
     sync: () => file.sync(),
     syncAll: () => file.syncAll(),
     sizeBytes: () => file.sizeBytes(),
@@ -64,17 +73,19 @@ function cut(seq: number, records: readonly unknown[]) {
   return { ref, payload };
 }
 
-/** The same block in a segment, behind `before` bytes of others. */
+/** Bytes of other records in front of a payload; records stand on multiples of 8. */
+const BEFORE = 4_936;
+
+/** The same block in a segment. */
 async function logged(seq: number, records: readonly unknown[], path = '/log/1.wal') {
-  const before = 50;
   const { ref, payload } = cut(seq, records);
   const file = await (disk as Disk).create(path, 'buffered');
-  await file.write([Buffer.alloc(before), payload], 0);
+  await file.write([Buffer.alloc(BEFORE), payload], 0);
   await file.close();
   const bytes: LogBytes = {
     kind: 'log',
     path,
-    offsetBytes: before,
+    offsetBytes: BEFORE,
     lengthBytes: payload.byteLength,
     crc: crc32(payload),
     lsn: 9 as Lsn,
@@ -127,25 +138,59 @@ describe('BlockReader', () => {
     expect(open).toEqual([]);
   });
 
+  it('fetches the next block while the one before it is worked on', async () => {
+    const [one, two] = [
+      await logged(1, ['one'], '/log/1.wal'),
+      await logged(2, ['two'], '/log/2.wal'),
+    ];
+    const records = await reader.read(one, two);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(reads).toBe(2);
+    const seen: unknown[] = [];
+    records.forEach((record) => seen.push(record)); // still good
+    (await reader.read(two)).forEach((record) => seen.push(record));
+    expect(seen).toEqual(['one', 'two']);
+    expect(reads).toBe(2);
+    const { heldBytes } = memory;
+    for (let turn = 0; turn < 5; turn += 1) {
+      await reader.read(one, two);
+      await reader.read(one); // another one than was said
+    }
+    await reader.read(two, one);
+    await reader.close();
+    expect(open).toEqual([]);
+    expect(memory.heldBytes).toBe(heldBytes);
+  });
+
+  it('tells that a block that was fetched is lost when that block is read', async () => {
+    const one = await logged(1, ['one']);
+    const gone = { ...one, key: 'lines/0/1.1/2', bytes: { ...one.bytes, path: '/log/2.wal' } };
+    expect((await reader.read(one, gone)).count).toBe(1);
+    await expect(reader.read(gone)).rejects.toMatchObject({ code: 'WAL_CORRUPT' });
+    await reader.read(one, gone);
+    await reader.close();
+    expect(open).toEqual([]);
+  });
+
   it('says which block is damaged, where, and never gives its records (I11)', async () => {
     const ref = await logged(4, ['one', 'two']);
     const file = await (disk as Disk).open('/log/1.wal', 'buffered');
-    await file.write([Buffer.from('X')], 50 + 12);
+    await file.write([Buffer.from('X')], BEFORE + 12);
     const error: unknown = await reader.read(ref).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({
       code: 'WAL_CORRUPT',
       exitCode: 2,
-      details: { path: '/log/1.wal', offsetBytes: 50, lsn: 9, block: 'lines/0/1.1/4' },
+      details: { path: '/log/1.wal', offsetBytes: BEFORE, lsn: 9, block: 'lines/0/1.1/4' },
     });
-    const end = 50 + ref.bytes.lengthBytes;
-    expect(String(error)).toContain(`lines/0/1.1/4 (record 9, bytes 50 to ${end} of /log/1.wal)`);
+    const end = BEFORE + ref.bytes.lengthBytes;
+    expect(String(error)).toContain(`lines/0/1.1/4 (record 9, bytes ${BEFORE} to ${end}`);
     await reader.close();
     expect(open).toEqual([]);
   });
 
   it('takes a segment that is too short, or gone, for damage', async () => {
     const ref = await logged(4, ['one', 'two']);
-    const cutOff = { ...ref, bytes: { ...ref.bytes, offsetBytes: 60 } };
+    const cutOff = { ...ref, bytes: { ...ref.bytes, offsetBytes: BEFORE + 16 } };
     await expect(reader.read(cutOff)).rejects.toMatchObject({ code: 'WAL_CORRUPT' });
     const gone = { ...ref, bytes: { ...ref.bytes, path: '/log/2.wal' } };
     await expect(reader.read(gone)).rejects.toMatchObject({
@@ -166,7 +211,12 @@ describe('BlockReader, of a device that fails', () => {
       ...(await openForReading(path)),
       read,
     });
-    reader = new BlockReader({ arena, disk: { openForReading: openFailing }, codec: msgpackCodec });
+    reader = new BlockReader({
+      arena,
+      disk: { openForReading: openFailing },
+      memory,
+      codec: msgpackCodec,
+    });
   }
 
   it('takes bytes that it cannot give back for damage', async () => {

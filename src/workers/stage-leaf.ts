@@ -53,8 +53,8 @@ async function readBlocks(
   push: Push,
 ): Promise<number> {
   let count = 0;
-  for (const ref of blocks) {
-    const records = await env.readBlock(ref);
+  for (const [index, ref] of blocks.entries()) {
+    const records = await env.readBlock(ref, blocks[index + 1]);
     records.forEach(push);
     count += records.count;
   }

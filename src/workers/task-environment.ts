@@ -12,7 +12,8 @@ export interface TaskEnvironment {
   /** This thread's own copy. */
   readonly graph: Graph;
   readonly codec: Codec;
-  readBlock(ref: BlockRef): Promise<BlockRecords>;
+  /** @param next is read after it, and may be fetched meanwhile. */
+  readBlock(ref: BlockRef, next?: BlockRef): Promise<BlockRecords>;
   /** The lines of a file, some at a time, exactly up to the size in the share. */
   readFile(share: FileShare): AsyncIterable<readonly string[]> | Iterable<readonly string[]>;
   /** The bytes of a shuffle piece; they stay as they are until the task ends. */

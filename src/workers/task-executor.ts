@@ -17,6 +17,7 @@ import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import { toWireError } from '../serde/wire-error.ts';
 import { readLines } from '../sources/text-files.ts';
 import type { Disk } from '../wal/disk.ts';
+import { ReadMemory } from '../wal/read-memory.ts';
 import { BlockReader } from './block-reader.ts';
 import type { TaskExecutorData, ThreadGraph } from './protocol.ts';
 import { runTask } from './task-runner.ts';
@@ -24,7 +25,7 @@ import { runTask } from './task-runner.ts';
 export interface TaskExecutorServices {
   readonly arena: BlockArena;
   /** For blocks that are read back. */
-  readonly disk: Pick<Disk, 'openForReading'>;
+  readonly disk: Pick<Disk, 'openForReading' | 'allocateAligned'>;
   readonly load: (moduleUrl: string) => Promise<LoadedPipeline>;
   readonly createSink: (node: GraphNode) => Sink<unknown>;
 }
@@ -32,11 +33,13 @@ export interface TaskExecutorServices {
 export class TaskExecutor {
   readonly #data: TaskExecutorData;
   readonly #services: TaskExecutorServices;
+  readonly #readMemory: ReadMemory;
   #loading: Promise<Graph> | undefined;
 
   constructor(data: TaskExecutorData, services: TaskExecutorServices) {
     this.#data = data;
     this.#services = services;
+    this.#readMemory = new ReadMemory(services.disk);
   }
 
   /** The graph that this executor builds, whatever the driver's is. */
@@ -50,7 +53,8 @@ export class TaskExecutor {
   async run(spec: TaskSpec, arenaOwner: number): Promise<TaskResult> {
     const { arena, disk, createSink } = this.#services;
     const store = new SharedStore(arena, arenaOwner, this.#data.spillDirectory);
-    const reader = new BlockReader({ arena, disk, codec: msgpackCodec });
+    const memory = this.#readMemory;
+    const reader = new BlockReader({ arena, disk, memory, codec: msgpackCodec });
     const written: SharedBytes[] = [];
     try {
       const graph = await (this.#loading ??= this.#loadSameGraph());
@@ -58,7 +62,7 @@ export class TaskExecutor {
       const { value, inputRecordCount } = await runTask(spec, {
         graph,
         codec: msgpackCodec,
-        readBlock: (ref) => reader.read(ref),
+        readBlock: (ref, next) => reader.read(ref, next),
         readFile: readLines,
         readShared: (shared) => readShared(arena, shared),
         writeShared: (bytes) => {

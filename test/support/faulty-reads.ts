@@ -24,8 +24,8 @@ export class FaultyReads implements Disk {
     this.#order = order;
   }
 
-  async openForReading(path: string): Promise<DiskFile> {
-    const file = await this.#disk.openForReading(path);
+  async openForReading(path: string, mode?: WriteMode): Promise<DiskFile> {
+    const file = await this.#disk.openForReading(path, mode);
     if (path !== this.#order.path) return file;
     return {
       path,

@@ -36,7 +36,7 @@ export class GatedDisk implements Disk {
   makeDirectory: Disk['makeDirectory'] = (path) => this.#disk.makeDirectory(path);
   list: Disk['list'] = (directory) => this.#disk.list(directory);
   syncDirectory: Disk['syncDirectory'] = (path) => this.#disk.syncDirectory(path);
-  openForReading: Disk['openForReading'] = (path) => this.#disk.openForReading(path);
+  openForReading: Disk['openForReading'] = (path, mode) => this.#disk.openForReading(path, mode);
   readWhole: Disk['readWhole'] = (path, bytesMax) => this.#disk.readWhole(path, bytesMax);
   rename: Disk['rename'] = (from, to) => this.#disk.rename(from, to);
   unlink: Disk['unlink'] = (path) => this.#disk.unlink(path);

@@ -11,7 +11,7 @@ import type { Disk } from '../../wal/disk.ts';
 import { findLiveSegments, provenByHeader } from '../../wal/live-segments.ts';
 import type { LiveSegment, LiveSegments } from '../../wal/live-segments.ts';
 import { RECORD_ALIGN_BYTES } from '../../wal/record-header.ts';
-import { ReadWindow } from '../../wal/read-window.ts';
+import { ReadMemory } from '../../wal/read-memory.ts';
 import { SegmentReader } from '../../wal/segment-reader.ts';
 import { addHole, findHeader } from './log-hole.ts';
 import type { LogHole } from './log-hole.ts';
@@ -103,7 +103,7 @@ class TourState {
   readonly directory: string;
   readonly toLsn: number;
   readonly isRunning: boolean;
-  readonly window: ReadWindow;
+  readonly memory: ReadMemory;
   readonly holes: LogHole[] = [];
   readonly #visit: RecordVisitor | undefined;
   /** Everything below has been handed out, or told as a hole. */
@@ -112,7 +112,7 @@ class TourState {
 
   constructor(input: Required<TourOptions> & { readonly disk: Disk; readonly directory: string }) {
     this.disk = input.disk;
-    this.window = new ReadWindow(input.disk);
+    this.memory = new ReadMemory(input.disk);
     this.directory = input.directory;
     this.toLsn = input.toLsn;
     this.isRunning = input.isRunning;
@@ -193,7 +193,7 @@ async function readSegment(
 ): Promise<TouredSegment | undefined> {
   const file = await state.disk.openForReading(segment.path);
   const limitBytes = Math.min(segment.header.segmentBytes, segment.sizeBytes);
-  const reader = new SegmentReader(file, limitBytes, state.window);
+  const reader = new SegmentReader(file, limitBytes, state.memory);
   try {
     const cursor = new RecordCursor(segment, reader);
     const lastLsn = Math.min(segment.lastLsnMax, state.toLsn);
@@ -212,7 +212,7 @@ async function readSegment(
     }
     return { segment, end: cursor, recordCount };
   } finally {
-    await reader.settle();
+    await reader.close();
     await file.close();
   }
 }

@@ -10,7 +10,8 @@ export function readOnlyDisk(disk: Disk, onRead: (bytes: number) => void = () =>
   return {
     list: (directory) => disk.list(directory),
     readWhole: (path, bytesMax) => disk.readWhole(path, bytesMax),
-    openForReading: async (path) => readOnlyFile(await disk.openForReading(path), onRead),
+    openForReading: async (path, mode) =>
+      readOnlyFile(await disk.openForReading(path, mode), onRead),
     allocateAligned: (bytes) => disk.allocateAligned(bytes),
     supportsDirect: () => Promise.resolve(false), // finding out takes a file
     makeDirectory: (path) => refuse('make', path),

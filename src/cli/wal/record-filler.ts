@@ -21,7 +21,7 @@ import {
   encodeRecordHeader,
   headerSeed,
 } from '../../wal/record-header.ts';
-import { ReadWindow } from '../../wal/read-window.ts';
+import { ReadMemory } from '../../wal/read-memory.ts';
 import { SegmentReader } from '../../wal/segment-reader.ts';
 import { shortWrite } from '../../wal/short-write.ts';
 
@@ -38,7 +38,7 @@ export interface LsnSpan {
  *   would do; DISK_FAILED. */
 export async function fillRecords(disk: Disk, segment: LiveSegment, span: LsnSpan): Promise<void> {
   const file = await disk.open(segment.path, 'buffered');
-  const reader = new SegmentReader(file, segment.header.segmentBytes, new ReadWindow(disk));
+  const reader = new SegmentReader(file, segment.header.segmentBytes, new ReadMemory(disk));
   try {
     await completeLength(file, segment);
     const fromBytes = await offsetOf(segment, reader, span);
@@ -46,7 +46,7 @@ export async function fillRecords(disk: Disk, segment: LiveSegment, span: LsnSpa
     await write(file, fillers(segment, span, { fromBytes, toBytes }), fromBytes);
     await file.syncAll();
   } finally {
-    await reader.settle();
+    await reader.close();
     await file.close();
   }
 }
