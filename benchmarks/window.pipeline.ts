@@ -1,7 +1,8 @@
 /** Counts by the first word over the last second, without an inverse function. Prints how many
  * records each window holds, and a sum that depends on which. @module */
 import { definePipeline } from 'millrace';
-import { RECORD_BYTES, firstWord, wordWeight } from './generator-work.ts';
+import { RECORD_BYTES, firstWord } from './generator-work.ts';
+import { printSums } from './word-sums.ts';
 
 export default definePipeline({ name: 'window' }, (ssc) => {
   const plus = (a: number, b: number): number => a + b;
@@ -9,12 +10,5 @@ export default definePipeline({ name: 'window' }, (ssc) => {
     .generatorStream({ recordBytes: RECORD_BYTES })
     .mapToPair((line) => [firstWord(line), 1])
     .reduceByKeyAndWindow(plus, '1s')
-    .foreachBatch(async (batch) => {
-      let [records, weighted] = [0, 0];
-      for (const [word, count] of await batch.collect()) {
-        records += count;
-        weighted += count * wordWeight(word);
-      }
-      console.log(`sums ${records} ${weighted}`);
-    });
+    .foreachBatch((counts) => printSums('sums', counts));
 });
