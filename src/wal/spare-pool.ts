@@ -29,7 +29,7 @@ const ZEROS_BYTES = 1024 * 1024;
 const RETRY_DELAY_MS = 1_000;
 const RETRY_DELAY_MAX_MS = 30_000;
 /** Of what was needed before, after a truncation that saw less. */
-const DEMAND_KEPT = 3 / 4;
+const NEED_KEPT = 3 / 4;
 
 export interface SparePoolOptions {
   readonly disk: Disk;
@@ -58,9 +58,10 @@ export class SparePool {
   #leftovers: readonly string[];
   #number: number;
   #wanted: number;
-  /** Taken since the last truncation, and how many are likely to be until the next one. */
+  /** Taken since the last truncation. */
   #taken = 0;
-  #demand = 1;
+  /** How many are likely to be until the next one, before it is rounded up. */
+  #recentNeed = 1;
   #isClosed = false;
   #isPatient = true;
   #preparing: Promise<void> | undefined;
@@ -96,19 +97,23 @@ export class SparePool {
 
   /** True when a freed segment should be kept as a spare instead of removed. */
   get hasRoom(): boolean {
-    return this.#ready.length < this.#options.sparesMin + this.#demand;
+    return this.#ready.length < this.#enough;
+  }
+
+  get #enough(): number {
+    return this.#options.sparesMin + Math.max(1, Math.ceil(this.#recentNeed));
   }
 
   /** A truncation begins: looks back at how many spares were used up since the last one. A sudden
    * need is believed at once, and forgotten by and by. */
   lookBack(): void {
-    this.#demand = Math.max(1, this.#taken, Math.floor(this.#demand * DEMAND_KEPT));
+    this.#recentNeed = Math.max(this.#taken, this.#recentNeed * NEED_KEPT);
     this.#taken = 0;
   }
 
   /** Removes the spares that are not likely to be needed. */
   async shrink(): Promise<void> {
-    const excess = this.#ready.splice(this.#options.sparesMin + this.#demand);
+    const excess = this.#ready.splice(this.#enough);
     for (const path of excess) await this.#options.disk.unlink(path);
   }
 

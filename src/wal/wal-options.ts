@@ -47,7 +47,8 @@ export interface WalOptions {
    * must be, what it has is kept and waits. With `undefined`: there is room again. Must not
    * throw. */
   readonly onShortage?: (shortage: Shortage | undefined) => void;
-  /** Bytes of one group, unless a single record is larger. @defaultValue 8 MiB */
+  /** Bytes of one group, unless a single record is larger: so few that the next group is there when
+   * this one is durable, and the disk does not wait for its callers. @defaultValue 4 MiB */
   readonly groupBytesMax?: number;
   /** Records of one group. @defaultValue 4096 */
   readonly groupRecordsMax?: number;
@@ -75,7 +76,7 @@ export function resolveWalOptions(given: WalOptions): ResolvedWalOptions {
     sparesMin: 2,
     sparesReserved: 0,
     onShortage: () => {},
-    groupBytesMax: 8 * MIB,
+    groupBytesMax: 4 * MIB,
     groupRecordsMax: 4096,
     peerDurableLsn: () => 0 as Lsn,
     idleWatermarkMs: 50,
