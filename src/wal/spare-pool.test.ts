@@ -80,7 +80,10 @@ describe('freed segments', () => {
   /** Uses up `taken` spares, then frees as many, as a truncation does. */
   async function interval(spares: SparePool, taken: number): Promise<void> {
     const paths: string[] = [];
-    for (let n = 0; n < taken; n += 1) paths.push((await spares.take()) as string);
+    for (let n = 0; n < taken; n += 1) {
+      paths.push((await spares.take()) as string);
+      await settle(); // segments last longer than making a spare
+    }
     spares.lookBack();
     for (const path of paths) {
       if (spares.hasRoom) {
