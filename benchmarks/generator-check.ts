@@ -2,20 +2,26 @@
  * count of every sample can be checked exactly. @module */
 import { LINE_COUNT, makeLines } from '../src/sources/generator-lines.ts';
 import type { EngineProcess } from './engine-process.ts';
-import { RECORD_BYTES, isSelected, wordWeight } from './generator-work.ts';
+import { RECORD_BYTES, isSelected, isText, wordWeight } from './generator-work.ts';
+
+/** Pipelines over one generator whose sums do not depend on how its records fall into batches. */
+export type SummedPipeline = 'count' | 'filter-count' | 'word-count';
 
 /** What a pipeline's results add up to. */
 export type Sums = Readonly<Record<string, number>>;
 
 /** Of the first `count` records. @returns `selected` lines, or `words` and their `weighted` sum. */
 export function expectedSums(
-  pipeline: 'filter-count' | 'word-count',
+  pipeline: SummedPipeline,
   count: number,
   recordBytes = RECORD_BYTES,
 ): Sums {
   const lines = makeLines(1, recordBytes);
   const over = (valueOf: (line: string) => number): number => sumOverRecords(lines, count, valueOf);
-  if (pipeline === 'filter-count') return { selected: over((line) => (isSelected(line) ? 1 : 0)) };
+  if (pipeline !== 'word-count') {
+    const isWanted = pipeline === 'count' ? isText : isSelected;
+    return { selected: over((line) => (isWanted(line) ? 1 : 0)) };
+  }
   return {
     words: over((line) => line.split(' ').length),
     weighted: over((line) => sum(line.split(' ').map(wordWeight))),
@@ -23,7 +29,7 @@ export function expectedSums(
 }
 
 /** @throws when what was printed is not what the records that went through must give. */
-export function checkOutput(pipeline: 'filter-count' | 'word-count', engine: EngineProcess): void {
+export function checkOutput(pipeline: SummedPipeline, engine: EngineProcess): void {
   const expected = expectedSums(pipeline, engine.recordCount);
   for (const [name, found] of Object.entries(printedSums(pipeline, engine.output))) {
     if (found === expected[name]) continue;
@@ -32,11 +38,8 @@ export function checkOutput(pipeline: 'filter-count' | 'word-count', engine: Eng
 }
 
 /** What the batches printed, added up. */
-export function printedSums(
-  pipeline: 'filter-count' | 'word-count',
-  output: readonly string[],
-): Sums {
-  if (pipeline === 'filter-count') {
+export function printedSums(pipeline: SummedPipeline, output: readonly string[]): Sums {
+  if (pipeline !== 'word-count') {
     return { selected: sum(output.filter((line) => /^\d+$/.test(line)).map(Number)) };
   }
   const batches = output.flatMap((line) => {

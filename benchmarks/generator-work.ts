@@ -13,6 +13,11 @@ export function isSelected(line: string): boolean {
   return line.endsWith('7');
 }
 
+/** Passes every line of the input. */
+export function isText(line: string): boolean {
+  return line !== '';
+}
+
 /** Passes about one line in five, and looks at most of it. */
 export function hasWord(line: string): boolean {
   return line.includes('w77');

@@ -2,8 +2,8 @@
  * does the same work on the same records in a process of its own. Types only. @module */
 
 /** `records`: appends of 100 bytes, at most 10,000 unacknowledged. `blocks`: of 1 MiB, at most 8.
- * The other two are the pipelines of the same name. */
-export const WORKLOADS = ['records', 'blocks', 'filter-count', 'word-count'] as const;
+ * The others are the pipelines of the same name. */
+export const WORKLOADS = ['records', 'blocks', 'count', 'filter-count', 'word-count'] as const;
 export type Workload = (typeof WORKLOADS)[number];
 
 /** What an acknowledgement (of a log) or a receive (of a stream) is worth. */

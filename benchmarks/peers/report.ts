@@ -85,7 +85,7 @@ const NOTES = [
   'Median [min … max] of the rounds. Ours / peer compares neighbours of one round only.',
   'records, blocks: peers acknowledge a whole group by adding to a counter; ours settles a promise',
   'for each record. Peers’ logs only grow; ours recycles its segments, as it does in an engine.',
-  'filter-count, word-count: batches (Spark, ours) and windows (Flink) of one second.',
+  'count, filter-count, word-count: batches (Spark, ours) and windows (Flink) of one second.',
 ];
 
 /** What each system does for what it promises, once for each. */

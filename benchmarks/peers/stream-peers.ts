@@ -1,4 +1,4 @@
-/** Stream processors of others: the two pipelines, fed by a source in their own process.
+/** Stream processors of others: the same pipelines, fed by a source in their own process.
  *
  * Guarantees are those of the settings used here; which syncs are made was seen with strace, no
  * power was cut. @module */
@@ -60,7 +60,7 @@ function jvmPeer(name: string, recipe: Recipe, setting: Setting): Peer {
   const { argument, beside, guarantee } = setting;
   return {
     name,
-    workloads: ['filter-count', 'word-count'],
+    workloads: ['count', 'filter-count', 'word-count'],
     tools: ['java', 'maven'],
     guarantee,
     beside,

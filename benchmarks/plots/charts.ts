@@ -26,7 +26,11 @@ const MILLIONS = { unit: 'M/s', divisor: 1e6, digits: 2 };
 const MILLISECONDS = { unit: 'ms', divisor: 1, digits: 1 };
 
 export const PLOTS: readonly Plot[] = [
-  peersPlot('peers-filter-count', 'Filter + count, records of 100 bytes a second'),
+  peersPlot('peers-count', 'Filter that drops nothing + count, records of 100 bytes a second'),
+  peersPlot(
+    'peers-filter-count',
+    'Filter that drops 9 of 10 + count, records of 100 bytes a second',
+  ),
   peersPlot('peers-word-count', 'Word count, lines of about 20 words a second'),
   peersPlot('peers-records', 'Log alone: appended records of 100 bytes a second'),
   peersPlot('peers-blocks', 'Log alone: bytes a second in records of 1 MiB'),

@@ -25,7 +25,7 @@ import org.apache.flink.util.Collector;
  * Flink: two tasks of everything, object reuse on, windows of one second of processing time, in one
  * process.
  *
- * <p>Usage: FlinkPeer filter-count|word-count checkpoints|off DIR LINES WARM_UP_MS MEASURE_MS. Flink
+ * <p>Usage: FlinkPeer count|filter-count|word-count checkpoints|off DIR LINES WARM_UP_MS MEASURE_MS. Flink
  * has no log of what it received: a checkpoint, one a second, holds the source's position and the
  * windows. Speed is what whole windows counted, and all counts are told when everything that was
  * fed has been counted.
@@ -91,7 +91,7 @@ public final class FlinkPeer {
 
   public static void main(String[] args) throws Exception {
     boolean isWordCount = args[0].equals("word-count");
-    Work.load(args[3]);
+    Work.load(args[0], args[3]);
     StreamExecutionEnvironment environment = open(args[2], args[1].equals("checkpoints"));
     DataStream<String> lines =
         environment.fromSource(

@@ -17,7 +17,7 @@ import scala.Tuple2;
 /**
  * Spark Streaming: one receiver, batches of one second, in one process.
  *
- * <p>Usage: SparkPeer filter-count|word-count wal|off DIR LINES WARM_UP_MS MEASURE_MS. The receiver
+ * <p>Usage: SparkPeer count|filter-count|word-count wal|off DIR LINES WARM_UP_MS MEASURE_MS. The receiver
  * stores blocks itself, which saves Spark its block generator; with the log on, store returns when the
  * block is in memory and in the receiver log. Speed is what was completed between two completions
  * of batches, and all counts are told when everything that was stored has been counted.
@@ -115,7 +115,7 @@ public final class SparkPeer {
   public static void main(String[] args) throws Exception {
     boolean isWordCount = args[0].equals("word-count");
     boolean hasLog = args[1].equals("wal");
-    Work.load(args[3]);
+    Work.load(args[0], args[3]);
     pendingMax.set(isWordCount ? 3_000_000 : 8_000_000);
     JavaStreamingContext context = open(args[2], hasLog);
     JavaDStream<String> lines = context.receiverStream(new LineReceiver());
