@@ -1,4 +1,4 @@
-/** Compiles src/ to dist/, and puts the plot library beside the code that needs it. The new dist/
+/** Compiles src/ to dist/, joins the modules that a start loads, and puts the plot library beside the code that needs it. The new dist/
  * replaces the old one whole, and only when it compiled, so that a build beside a running test takes
  * no file away from it half-way.
  * @module */
@@ -7,6 +7,7 @@ import { chmodSync, cpSync, existsSync, readFileSync, renameSync, rmSync } from 
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { joinModules } from './join-modules.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const next = `dist-${process.pid}-next`;
@@ -24,6 +25,7 @@ try {
   const { status } = spawnSync(process.execPath, compile, { stdio: 'inherit' });
   if (status !== 0) process.exitCode = 1;
   else {
+    await joinModules(join(root, next));
     makeExecutable();
     copyPlotLibrary();
     replaceDist();

@@ -1,6 +1,6 @@
 /** Where the entry file of one of our threads is: beside its starter, source or compiled alike.
  *
- * tsc rewrites `.ts` in imports, not in `new URL('./executor-main.ts', import.meta.url)`. So the
+ * tsc rewrites `.ts` in imports, not in `new URL('../executor-main.ts', import.meta.url)`. So the
  * starter's own extension decides: a starter that runs from `.ts` starts `.ts`, else `.js`.
  * @module */
 import { MillraceError } from './errors.ts';

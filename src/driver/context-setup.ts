@@ -1,10 +1,8 @@
-/** Everything between a pipeline file and an engine that can be started: bundle, graph, options,
- * checkpoint directory. Loaded only where a pipeline is run, not where one is only defined: with
- * its dependencies it takes five times as long to import as the rest of the package.
+/** Everything between a compiled pipeline and an engine that can be started: graph, options,
+ * threads, checkpoint directory. Loaded only where a pipeline is run, not where one is only
+ * defined: with its dependencies it takes five times as long to import as the rest of the package.
  * @module */
 import { resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { systemClock } from '../core/clock.ts';
 import type { Clock } from '../core/clock.ts';
 import { MillraceError } from '../core/errors.ts';
 import { EventBus } from '../core/events.ts';
@@ -12,21 +10,19 @@ import { resolveOptions } from '../core/options.ts';
 import type { OptionSources, ResolvedOptions } from '../core/options.ts';
 import type { Graph } from '../dstream/graph.ts';
 import { loadPipeline } from '../dstream/load-pipeline.ts';
-import { OptionCheck } from '../dstream/option-check.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import type { Disk, OpenedDisk } from '../wal/disk.ts';
 import { DiskThread } from '../wal/disk-thread.ts';
 import type { Copy } from '../wal/mirrored-disk.ts';
 import type { Shortage } from '../wal/shortage.ts';
 import { nodeDisk } from '../wal/node-disk.ts';
+import { EarlyThreads } from './early-threads.ts';
 import { Engine } from './engine.ts';
-import { spawnTaskThreads } from './executor-pool.ts';
-import { spawnReceiverThread } from './executor-threads.ts';
 import { requireFit } from './graph-fit.ts';
 import { openHome } from './home-directory.ts';
 import type { Home } from './home-directory.ts';
 import type { KeyedState } from './keyed-state.ts';
-import { bundlePipeline } from './pipeline-bundle.ts';
+import type { PipelineBundle } from './pipeline-bundle.ts';
 import { acceptCheckpoint } from './restart-rules.ts';
 import type { InternalOptions, RunOptions } from './run-options.ts';
 import { recoverState } from './state-parts.ts';
@@ -44,15 +40,24 @@ export interface PreparedRun {
   readonly startedMs: number;
 }
 
-/** Takes the lock of the checkpoint directory and recovers it. Arguments:
- * StreamingContext.getOrCreate. */
-export async function prepareRun(
-  checkpointDir: string | false | undefined,
-  module: URL | string,
-  given: RunOptions & InternalOptions,
-): Promise<PreparedRun> {
+/** What a run is made of. */
+export interface RunSetup {
+  readonly checkpointDir: string | false | undefined;
+  /** Of the pipeline, absolute. */
+  readonly path: string;
+  /** Of the pipeline. */
+  readonly bundle: PipelineBundle;
+  /** As they were given, and checked. */
+  readonly given: RunOptions & InternalOptions;
+  readonly clock: Clock;
+  readonly startedMs: number;
+}
+
+/** Takes the lock of the checkpoint directory and recovers it. */
+export async function setUpRun(setup: RunSetup): Promise<PreparedRun> {
+  const { checkpointDir, path, bundle, clock, startedMs } = setup;
   const {
-    clock = systemClock,
+    clock: _clock,
     signal: _signal,
     allowOtherContexts: _allowOtherContexts,
     batches,
@@ -62,14 +67,10 @@ export async function prepareRun(
     disk: givenDisk,
     dropState = [],
     ...flags
-  } = given;
-  checkCall(module, { batches, printLine, onEvent, dropState });
-  const startedMs = clock.monotonicMs();
-  const file = module instanceof URL ? module : pathToFileURL(resolve(module));
-  const bundle = await bundlePipeline(file);
+  } = setup.given;
   // Stack traces of the user's code point to the user's file; threads get it as a flag.
   process.setSourceMapsEnabled(true);
-  const { definition, graph } = await loadPipeline(bundle.moduleUrl, fileURLToPath(file));
+  const { definition, graph } = await loadPipeline(bundle.moduleUrl, path);
   const directory = checkpointDir === undefined ? {} : { checkpointDir };
   const sources = { flags: { ...flags, ...directory }, module: definition.options };
   const events = new EventBus();
@@ -77,9 +78,13 @@ export async function prepareRun(
   let engine: Engine | undefined = undefined;
   let home: Home | undefined;
   const restored: { state?: KeyedState } = {};
-  const disks = openDisks(givenDisk, resolveOptions(sources));
+  const options = resolveOptions(sources);
+  const disks = openDisks(givenDisk, options);
   const { disk } = disks;
+  let threads: EarlyThreads | undefined;
   try {
+    threads = new EarlyThreads({ graph, module: bundle, options, events, crash: crash?.tasks });
+    const { tasks, receivers } = threads;
     home = await openHomeOf(sources, graph, {
       dropState,
       codeHash: bundle.codeHash,
@@ -91,61 +96,43 @@ export async function prepareRun(
       onShortage: (shortage) => engine?.noteDriverShortage(shortage),
       onState: (state) => (restored.state = state),
     });
-    const resolved = home?.options ?? resolveOptions(sources);
+    const resolved = home?.options ?? options;
     engine = new Engine({
       graph,
       module: bundle,
       options: resolved,
       ...(home === undefined ? {} : { home, state: restored.state }),
       disk,
-      closeDisk: () => disks.close(),
+      closeRest: async () => {
+        await Promise.all([receivers.close(), disks.close()]);
+      },
       clock,
       events,
-      spawn: spawnReceiverThread,
-      spawnTasks: spawnTaskThreads,
+      tasks,
+      spawn: receivers.spawn,
       printLine: printLine ?? ((line) => void process.stdout.write(`${line}\n`)),
       ...(batches === undefined ? {} : { batchesMax: batches }),
-      ...(crash === undefined ? {} : { crash }),
+      crash: crash?.receivers,
     });
     return { engine, graph, events, options: resolved, home, clock, startedMs };
   } catch (error) {
-    await giveBack(home, disks);
+    await giveBack(home, disks, threads);
     throw error;
   }
 }
 
 /** Of a start that has failed. */
-async function giveBack(home: Home | undefined, disks: OpenedDisks): Promise<void> {
+async function giveBack(
+  home: Home | undefined,
+  disks: OpenedDisks,
+  threads: EarlyThreads | undefined,
+): Promise<void> {
   try {
     await home?.driverLog.close();
     await home?.lock.release();
   } finally {
-    await disks.close();
+    await Promise.all([threads?.close(), disks.close()]);
   }
-}
-
-/** What options.ts does not check: it belongs to this run alone.
- * @throws {MillraceError} OPTIONS_INVALID. */
-function checkCall(
-  module: unknown,
-  { batches, printLine, onEvent, dropState }: Readonly<Record<string, unknown>>,
-): void {
-  const check = new OptionCheck('getOrCreate()');
-  check.require(
-    module instanceof URL || (typeof module === 'string' && module !== ''),
-    'its second argument must be the file that exports the pipeline, as a URL or a path: ' +
-      'every thread imports it',
-  );
-  if (batches !== undefined) {
-    check.integer('batches', batches, { min: 1, max: Number.MAX_SAFE_INTEGER });
-  }
-  if (printLine !== undefined) check.function('printLine', printLine);
-  if (onEvent !== undefined) check.function('onEvent', onEvent);
-  check.require(
-    Array.isArray(dropState) && dropState.every((id) => typeof id === 'string'),
-    'dropState must be an array with the ids of operators',
-  );
-  check.finish();
 }
 
 interface OpenedDisks extends OpenedDisk {

@@ -3,18 +3,17 @@
  * The one place that knows which part talks to which; engine.ts owns the order of life. Clock, disk
  * and the spawning of threads come from outside. @module */
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { BlockArena } from '../blocks/block-arena.ts';
+import type { BlockArena } from '../blocks/block-arena.ts';
 import { SpillFile } from '../blocks/spill-file.ts';
 import type { Clock } from '../core/clock.ts';
 import type { CrashPlan } from '../core/crash-point.ts';
 import type { EventBus } from '../core/events.ts';
-import type { Lsn, StreamId } from '../core/ids.ts';
+import type { Lsn } from '../core/ids.ts';
 import { uniqueId } from '../core/random.ts';
 import type { ResolvedOptions } from '../core/options.ts';
-import { describeGraph, graphHash } from '../dstream/graph.ts';
+import { describeGraph } from '../dstream/graph.ts';
 import type { Graph, GraphNode } from '../dstream/graph.ts';
-import { inputOptions, storageLevelOf } from '../dstream/input-options.ts';
+import { storageLevelOf } from '../dstream/input-options.ts';
 import { NO_LOG_ID } from '../dstream/sink.ts';
 import type { Sink } from '../dstream/sink.ts';
 import { StreamTimes } from '../dstream/stream-times.ts';
@@ -29,7 +28,7 @@ import { BlockTracker } from './block-tracker.ts';
 import type { EventLog } from './block-tracker.ts';
 import { buildCheckpointer } from './checkpoint-parts.ts';
 import type { Checkpointer } from './checkpointer.ts';
-import type { SpawnTaskExecutors, TaskExecutors } from './executor-pool.ts';
+import type { TaskExecutors } from './executor-pool.ts';
 import type { SpawnReceiverExecutor } from './executor-threads.ts';
 import { SPILL_PREFIX } from './home-directory.ts';
 import { HeldBatches } from './held-batches.ts';
@@ -37,9 +36,11 @@ import type { Home } from './home-directory.ts';
 import { OutputRunner } from './output-runner.ts';
 import { checkConcurrency, buildRates } from './flow-parts.ts';
 import type { RateController } from './rate-controller.ts';
+import { placeReceivers } from './receiver-places.ts';
+import type { ReceiverPlace } from './receiver-places.ts';
 import { requireRoom } from './receiver-room.ts';
 import { ReceiverTracker } from './receiver-tracker.ts';
-import type { ReceiverPlace, ReceiverTrackerOptions } from './receiver-tracker.ts';
+import type { ReceiverTrackerOptions } from './receiver-tracker.ts';
 import { RememberedBlocks } from './remembered-blocks.ts';
 import { Slices } from './slices.ts';
 import type { SlicesOptions } from './slices.ts';
@@ -49,6 +50,7 @@ import type { KeyedState } from './keyed-state.ts';
 import { buildSnapshots, emptyState } from './state-parts.ts';
 import type { StateSnapshots } from './state-snapshots.ts';
 import { TaskScheduler } from './task-scheduler.ts';
+import type { TaskSide } from './task-side.ts';
 import { emptyTrackerState } from './tracker-state.ts';
 import type { TrackedBatch } from './tracker-state.ts';
 
@@ -61,8 +63,8 @@ export interface EngineInput {
   /** As the checkpoint had it. @defaultValue empty */
   readonly state?: KeyedState;
   readonly disk: Disk;
-  /** Called last of all, when the run has ended; absent: the disk is not the run's own. */
-  readonly closeDisk?: () => Promise<void>;
+  /** Called last of all, when the run has ended: closes what the run has from outside. */
+  readonly closeRest?: () => Promise<void>;
   readonly clock: Clock;
   /** Whose time batches are named by, and whose timers cut them. @defaultValue `clock` */
   readonly batchClock?: Clock;
@@ -70,9 +72,8 @@ export interface EngineInput {
   readonly idleCheckpointMs?: number;
   readonly events: EventBus;
   readonly spawn: SpawnReceiverExecutor;
-  readonly spawnTasks: SpawnTaskExecutors;
-  /** The memory of blocks. @defaultValue shared memory of the `memory` option's size */
-  readonly newArena?: (bytes: number) => BlockArena;
+  /** Closed with the engine. */
+  readonly tasks: TaskSide;
   /** @defaultValue the sinks of the pipeline's outputs */
   readonly createSink?: (node: GraphNode) => Sink<unknown>;
   /** Names that nothing else has, 32 hexadecimal digits. @defaultValue random ones */
@@ -80,8 +81,8 @@ export interface EngineInput {
   readonly printLine: (line: string) => void;
   /** Stop gracefully after so many batches. */
   readonly batchesMax?: number;
-  /** For crash tests: what to arm in each kind of thread. */
-  readonly crash?: { readonly receivers?: CrashPlan; readonly tasks?: CrashPlan };
+  /** For crash tests: what to arm in receiver executors. */
+  readonly crash?: CrashPlan | undefined;
 }
 
 export interface EngineHooks {
@@ -110,8 +111,6 @@ export interface EngineParts {
   readonly cleanUp: () => Promise<void>;
 }
 
-const RECEIVER_EXECUTORS_MAX = 4;
-
 /** What most parts need. */
 interface Base {
   readonly input: EngineInput;
@@ -131,8 +130,7 @@ interface Base {
 
 export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts {
   const { options, graph, clock, events, home } = input;
-  const { newArena = (bytes) => BlockArena.create(bytes) } = input;
-  const arena = newArena(options.memoryBytes);
+  const { arena, pool, spillDirectory } = input.tasks;
   const memory = buildMemory(input, arena);
   const witness = new SharedArrayBuffer(8);
   // The three refer to each other; each is used only after all are made.
@@ -173,8 +171,6 @@ export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts 
   const own = { space, times, places, state, snapshots, rates };
   const base: Base = { input, hooks, arena, memory, tracker, ...own };
   const receivers: ReceiverTracker = buildReceivers(base, claims, witness);
-  const spillDirectory = join(scratchOf(input), `${SPILL_PREFIX}${newId()}`);
-  const pool = buildPool(base, spillDirectory);
   const tasks = buildTasks(base, pool);
   const scheduler = buildScheduler(base, tasks, spillDirectory);
   const generator = buildGenerator(base, scheduler);
@@ -229,7 +225,7 @@ function buildReceivers(base: Base, claims: SourceIdClaims, witness: SharedArray
       ...(rates === undefined ? {} : { rates: rates.rates }),
       ...logOf(base, executorIndex),
       driverDurableLsn: witness,
-      ...(input.crash?.receivers === undefined ? {} : { crash: input.crash.receivers }),
+      ...(input.crash === undefined ? {} : { crash: input.crash }),
     }),
     graph: describeGraph(graph),
     tracker,
@@ -246,24 +242,6 @@ function buildReceivers(base: Base, claims: SourceIdClaims, witness: SharedArray
 
 function receiverName({ streamId, receiverIndex }: ReceiverPlace): string {
   return `${streamId}/${receiverIndex}`;
-}
-
-/** Spreads receivers round robin over executor threads. */
-function placeReceivers(graph: Graph, wanted: number | undefined): readonly ReceiverPlace[][] {
-  const places: ReceiverPlace[] = [];
-  let inputs = 0;
-  for (const node of graph.inputs) {
-    const { receivers: receiverCount } = inputOptions(node);
-    if (receiverCount > 0) inputs += 1;
-    const streamId = node.id as StreamId;
-    for (let receiverIndex = 0; receiverIndex < receiverCount; receiverIndex += 1) {
-      places.push({ streamId, receiverIndex, receiverCount });
-    }
-  }
-  const count = Math.min(wanted ?? Math.min(inputs, RECEIVER_EXECUTORS_MAX), places.length);
-  return Array.from({ length: count }, (_, index) =>
-    places.filter((_place, place) => place % count === index),
-  );
 }
 
 function logOf({ input, tracker }: Base, executorIndex: number): Pick<ReceiverExecutorData, 'log'> {
@@ -310,27 +288,6 @@ function moveLogOf({ home }: EngineInput): ReceiverTrackerOptions['moveLog'] {
     oldLogs?.add(failed);
     return { from: logs.directoryOf(failed), to };
   };
-}
-
-function buildPool({ input, arena }: Base, spillDirectory: string): TaskExecutors {
-  const { graph, module, options, events } = input;
-  const data = {
-    arena: arena.handle,
-    pipeline: module,
-    graphHash: graphHash(describeGraph(graph)),
-    spillDirectory,
-    ...(input.crash?.tasks === undefined ? {} : { crash: input.crash.tasks }),
-  };
-  return input.spawnTasks(arena, data, {
-    threads: options.executors,
-    onError: (error) =>
-      events.emit({
-        type: 'executor-died',
-        executor: 'task executor',
-        receivers: [],
-        error: error.message,
-      }),
-  });
 }
 
 function buildTasks({ input }: Base, pool: TaskExecutors): TaskScheduler {

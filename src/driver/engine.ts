@@ -270,7 +270,7 @@ export class Engine {
       () => this.#input.home?.driverLog.close(),
       () => this.#input.home?.lock.release(),
       cleanUp,
-      () => this.#input.closeDisk?.(),
+      () => this.#input.closeRest?.(),
     ];
     for (const step of steps) {
       try {

@@ -67,7 +67,7 @@ class ExecutorPool implements TaskExecutors {
       concurrentTasksPerWorker: 1,
       atomics: 'async',
       recordTiming: false,
-      execArgv: ['--enable-source-maps'],
+      execArgv: [],
       workerData: data,
     });
     this.#piscina.on('error', (error: unknown) => options.onError(toError(error)));

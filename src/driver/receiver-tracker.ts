@@ -29,17 +29,11 @@ import { callbackObject } from '../workers/rpc.ts';
 import type { BlockMemory } from './block-memory.ts';
 import type { BlockTracker } from './block-tracker.ts';
 import type { ReceiverExecutorHandle, SpawnReceiverExecutor } from './executor-threads.ts';
+import type { ReceiverPlace } from './receiver-places.ts';
 import { placeKey, ReceiverReports } from './receiver-reports.ts';
 import type { SourceIdClaims } from './source-id-claims.ts';
 import type { SpaceWatch } from './space-watch.ts';
 import type { BlockArena } from '../blocks/block-arena.ts';
-
-/** One receiver to run. */
-export interface ReceiverPlace {
-  readonly streamId: StreamId;
-  readonly receiverIndex: number;
-  readonly receiverCount: number;
-}
 
 export interface ReceiverTrackerOptions {
   readonly epoch: number;

@@ -25,6 +25,7 @@ import { ActiveContexts } from './active-contexts.ts';
 import type { PreparedRun } from './context-setup.ts';
 import type { Engine, EngineTotals } from './engine.ts';
 import type { Home } from './home-directory.ts';
+import { prepareRun } from './run-preparation.ts';
 import type { InternalOptions, RunOptions } from './run-options.ts';
 import type { StreamingListener } from './streaming-listener.ts';
 import { StreamingListeners } from './streaming-listeners.ts';
@@ -80,7 +81,6 @@ export class StreamingContext {
     module: URL | string,
     options: RunOptions & InternalOptions = {},
   ): Promise<StreamingContext> {
-    const { prepareRun } = await import('./context-setup.ts');
     const run = await prepareRun(checkpointDir, module, options);
     const context = new StreamingContext(run, options.allowOtherContexts === true);
     context.#stopOn(options.signal);

@@ -23,6 +23,8 @@ import { acceptCheckpoint } from '../driver/restart-rules.ts';
 import { recoverState } from '../driver/state-parts.ts';
 import { keptState } from '../driver/state-upgrade.ts';
 import type { StateChange } from '../driver/state-upgrade.ts';
+import { startTaskSide } from '../driver/task-side.ts';
+import type { TaskSide } from '../driver/task-side.ts';
 import type { GraphNode } from '../dstream/graph.ts';
 import type { LoadedPipeline } from '../dstream/load-pipeline.ts';
 import { buildGraph } from '../dstream/pipeline.ts';
@@ -44,6 +46,7 @@ export const SIM_HOME = '/home-of-the-simulation';
 
 /** Pipelines of a simulation are made in the process, so none is bundled. */
 const CODE_HASH = 'sim';
+const MODULE = { moduleUrl: 'sim:pipeline', codeHash: CODE_HASH };
 
 /** What outlives a process. */
 export interface SimMachine {
@@ -223,7 +226,7 @@ export class SimEngine {
     const { options, idleCheckpointMs = 0 } = this.#program;
     return new Engine({
       graph: this.#pipeline.graph,
-      module: { moduleUrl: 'sim:pipeline', codeHash: CODE_HASH },
+      module: MODULE,
       options,
       home,
       ...(this.#keyedState === undefined ? {} : { state: this.#keyedState }),
@@ -233,7 +236,7 @@ export class SimEngine {
       ...(this.#program.batchClock === undefined ? {} : { batchClock: this.#program.batchClock }),
       events: this.#events,
       newId: this.#machine.newId,
-      newArena: () => this.#newArena(),
+      tasks: this.#startTasks(home),
       createSink: (node) => this.#sinkOf(node, this.process),
       spawn: (data) => {
         const executor = new SimReceiverExecutor(data, {
@@ -251,6 +254,19 @@ export class SimEngine {
         this.#executors.push(executor);
         return executor;
       },
+      printLine: () => {},
+    });
+  }
+
+  #startTasks({ directory }: Home): TaskSide {
+    return startTaskSide({
+      graph: this.#pipeline.graph,
+      module: MODULE,
+      options: this.#program.options,
+      events: this.#events,
+      scratch: directory,
+      newId: this.#machine.newId,
+      newArena: () => this.#newArena(),
       spawnTasks: (arena, data, { threads }) =>
         new SimTaskExecutors(data, {
           scheduler: this.#machine.scheduler,
@@ -262,7 +278,6 @@ export class SimEngine {
           sinkOf: (node, thread) => this.#sinkOf(node, thread),
           deathShare: this.#program.taskDeathShare,
         }),
-      printLine: () => {},
     });
   }
 

@@ -53,7 +53,7 @@ export class DiskThread implements OpenedDisk {
   constructor(name: string) {
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
-    this.#worker = new Worker(threadEntry('./disk-thread-main.ts', import.meta.url), {
+    this.#worker = new Worker(threadEntry('../wal/disk-thread-main.ts', import.meta.url), {
       workerData: { port: port2, doorbell: this.#doorbell } satisfies DiskThreadData,
       transferList: [port2],
       name: `disk of ${name}`,

@@ -10,7 +10,6 @@ import { present } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Lsn, StreamId } from '../core/ids.ts';
 import { describeGraph, graphHash } from '../dstream/graph.ts';
-import { loadPipeline } from '../dstream/load-pipeline.ts';
 import type { LoadedPipeline } from '../dstream/load-pipeline.ts';
 import { msgpackCodec } from '../serde/msgpack-codec.ts';
 import { toWireError } from '../serde/wire-error.ts';
@@ -47,8 +46,8 @@ export interface ReceiverExecutorServices {
   readonly attachArena?: (handle: ArenaHandle) => BlockArena;
   /** For how long the thread's event loop has had work. @defaultValue nobody counts it */
   readonly activeMs?: () => number;
-  /** The pipeline of a module. @defaultValue it is imported */
-  readonly load?: (moduleUrl: string) => Promise<LoadedPipeline>;
+  /** The pipeline of a module. */
+  readonly load: (moduleUrl: string) => Promise<LoadedPipeline>;
 }
 
 type GeneratorOfLife = Pick<BlockGeneratorOptions, 'life' | 'pusher' | 'rate' | 'onBroken'>;
@@ -84,8 +83,7 @@ export class ReceiverExecutor implements ReceiverExecutorApi {
   }
 
   async load(): Promise<ThreadGraph> {
-    const { load = (url) => loadPipeline(url, 'the pipeline module') } = this.#services;
-    this.#pipeline = await load(this.#data.pipeline.moduleUrl);
+    this.#pipeline = await this.#services.load(this.#data.pipeline.moduleUrl);
     const nodes = describeGraph(this.#pipeline.graph);
     return { nodes, graphHash: graphHash(nodes) };
   }

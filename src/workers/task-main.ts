@@ -4,10 +4,10 @@
 import { workerData } from 'node:worker_threads';
 import { BlockArena } from '../blocks/block-arena.ts';
 import { armCrash } from '../core/crash-point.ts';
-import { loadPipeline } from '../dstream/load-pipeline.ts';
 import type { TaskResult } from '../dstream/task-spec.ts';
 import { createSink } from '../sinks/sink-factory.ts';
 import { nodeDisk } from '../wal/node-disk.ts';
+import { loadUserModule } from './load-user-module.ts';
 import type { HelloTask, PoolTask, TaskExecutorData, ThreadGraph } from './protocol.ts';
 import { TaskExecutor } from './task-executor.ts';
 
@@ -19,7 +19,7 @@ armCrash(data.crash);
 const executor = new TaskExecutor(data, {
   arena: BlockArena.attach(data.arena),
   disk: nodeDisk,
-  load: (moduleUrl) => loadPipeline(moduleUrl, 'the pipeline module'),
+  load: loadUserModule,
   createSink,
 });
 

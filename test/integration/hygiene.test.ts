@@ -144,6 +144,14 @@ it('a process ends by itself when its run or its start has failed', async () => 
   expect(ended).toEqual(ENDED);
 });
 
+it('a process ends by itself when a directory was refused while its threads were starting', async () => {
+  const ended = await run(`const holder = await open();
+    const refused = await open().catch((error) => error.code);
+    await holder.stop();
+    if (refused !== 'DIRECTORY_LOCKED') throw new Error(refused);`);
+  expect(ended).toEqual(ENDED);
+});
+
 it('fifty runs leave no file, no thread and no memory behind', async () => {
   const { code, out, err } = await run(
     `const sizes = [];

@@ -20,6 +20,7 @@ import { INVERSE_WINDOW_BREAKS } from './breaks/inverse-windows.ts';
 import { SLICE_BREAKS } from './breaks/slice.ts';
 import { POSTGRES_BREAKS } from './breaks/postgres.ts';
 import { SINK_BREAKS } from './breaks/sinks.ts';
+import { START_UP_BREAKS } from './breaks/start-up.ts';
 import { STATE_BREAKS } from './breaks/state.ts';
 import { TOUCHED_KEY_BREAKS } from './breaks/touched-keys.ts';
 import { STORAGE_LEVEL_BREAKS } from './breaks/storage-levels.ts';
@@ -50,6 +51,7 @@ export const BREAKS: readonly Break[] = [
   ...STATE_BREAKS,
   ...INVERSE_WINDOW_BREAKS,
   ...LIFE_CYCLE_BREAKS,
+  ...START_UP_BREAKS,
   ...FLOW_CONTROL_BREAKS,
   ...SINK_BREAKS,
   ...POSTGRES_BREAKS,

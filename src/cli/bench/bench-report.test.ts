@@ -249,9 +249,9 @@ it('labels each cell with its level, and the middle one of a setting with that',
   ]);
 });
 
-it('measures a pipeline whose module path may hold anything', () => {
-  const receiverModule = '/a "b"\\c/load-receiver.js';
-  const text = pipelineText({ receiverModule, receivers: 2, recordBytes: 7 });
-  expect(text).toContain('from "/a \\"b\\"\\\\c/load-receiver.js"');
+it('measures a pipeline whose address may hold anything', () => {
+  const receiverUrl = 'file:///a "b"\\c/load-receiver.js';
+  const text = pipelineText({ receiverUrl, receivers: 2, recordBytes: 7 });
+  expect(text).toContain('= "file:///a \\"b\\"\\\\c/load-receiver.js";');
   expect(text).toContain('receivers: 2');
 });

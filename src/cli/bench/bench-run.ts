@@ -4,7 +4,6 @@
  * One engine at a time, each in a process and a directory of its own. @module */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Clock } from '../../core/clock.ts';
 import { threadEntry } from '../../core/thread-entry.ts';
 import type { BenchArguments } from './bench-arguments.ts';
@@ -122,9 +121,9 @@ class Rounds {
   #taskOf(cell: Cell, directory: string): CellTask {
     const { batchIntervalMs, plan } = this.#input;
     const { receivers, recordBytes } = cell;
-    const receiverModule = fileURLToPath(threadEntry('./load-receiver.ts', import.meta.url));
+    const receiverUrl = threadEntry('./load-receiver.ts', import.meta.url).href;
     const pipeline = join(directory, 'bench.mjs');
-    writeFileSync(pipeline, pipelineText({ receiverModule, receivers, recordBytes }));
+    writeFileSync(pipeline, pipelineText({ receiverUrl, receivers, recordBytes }));
     return {
       cell,
       pipeline,

@@ -1,12 +1,11 @@
-/** The receiver of the built-in pipeline. Part of that pipeline's bundle (pipeline-text.ts), so the
- * base class comes from outside: a second copy of it would be another class.
+/** The receiver of the built-in pipeline, which imports it (pipeline-text.ts).
  *
  * Owns its end of the channel from its start to its stop. @module */
 import { channel } from 'node:diagnostics_channel';
 import { performance } from 'node:perf_hooks';
 import { BroadcastChannel } from 'node:worker_threads';
 import { systemClock } from '../../core/clock.ts';
-import type { Receiver } from '../../dstream/receiver.ts';
+import { Receiver } from '../../dstream/receiver.ts';
 import { makeLines } from '../../sources/generator-lines.ts';
 import { LoadLoop } from './load-loop.ts';
 import { COUNT_CHANNEL, LOAD_CHANNEL, callRecords } from './load-protocol.ts';
@@ -14,9 +13,8 @@ import type { LoadMessage } from './load-protocol.ts';
 
 export { isSelected } from './load-protocol.ts';
 
-/** @param Base the class that pipelines extend. */
-export function loadReceiver(Base: typeof Receiver, recordBytes: number): Receiver<string> {
-  class LoadReceiver extends Base<string> {
+export function loadReceiver(recordBytes: number): Receiver<string> {
+  class LoadReceiver extends Receiver<string> {
     readonly #channel = new BroadcastChannel(LOAD_CHANNEL);
     #loop: LoadLoop | undefined;
     #running: Promise<void> = Promise.resolve();
