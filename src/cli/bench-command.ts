@@ -20,7 +20,7 @@ Exit codes:
   1    an engine failed
   64   wrong use
   74   the disk failed, or has too little room
-  130  SIGINT; 143: SIGTERM. What it wrote is removed
+  130  SIGINT; 143: SIGTERM; 129: SIGHUP. What it wrote is removed
 
 Examples:
   $ millrace bench wal --budget 2m --html bench.html /var/lib

@@ -31,8 +31,8 @@ that is sustained, and of the settings within the noise of it the one with the l
 Inputs are read as they are: what is taken from a real source then is gone from it. Give --lines to
 put the lines of a file in place of httpTextStream, socketTextStream and generatorStream. Outputs
 are not called: what reaches them is counted and dropped; print reads what it shows and shows it to
-nobody. With --with-outputs they are called, on each sample's records; a sink that belongs to one
-checkpoint directory (a table of SQLite or Postgres) refuses the second sample then.
+nobody. With --with-outputs they are called, on each sample's records; that is refused where one of
+them is a table of SQLite or Postgres, which belongs to one checkpoint directory.
 
 The other flags are those of millrace run, and count for all samples. docs/performance.md says how
 to read the report.
@@ -42,7 +42,7 @@ Exit codes:
   1    an engine failed, or no setting sustains what was asked for
   64   wrong use: a flag, an option, the pipeline module
   74   the disk failed, or has too little room
-  130  SIGINT; 143: SIGTERM. The numbers so far are printed; what was written is removed
+  130  SIGINT; 143: SIGTERM; 129: SIGHUP. The numbers so far are printed; what it wrote is removed
 
 Examples:
   $ millrace tune wordcount.ts

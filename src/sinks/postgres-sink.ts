@@ -26,7 +26,7 @@ import type { PostgresRow } from './postgres-values.ts';
 import { sqlName } from './sql-text.ts';
 import { removeStaged } from './staged-files.ts';
 import { checkTable, checkTokens, columnList, createTable, TABLE_OPTIONS } from './table-target.ts';
-import type { TableTarget } from './table-target.ts';
+import type { OwnedPlace, TableTarget } from './table-target.ts';
 
 export interface PostgresSinkOptions {
   /** `postgres://user@host:5432/database`, with what `pg` knows besides. A password is better in
@@ -70,8 +70,9 @@ export function postgresSink(options: PostgresSinkOptions): Sink<PostgresRow> {
   );
 }
 
-export class PostgresSink implements Sink<unknown> {
+export class PostgresSink implements Sink<unknown>, OwnedPlace {
   readonly guarantee = 'exactly-once';
+  readonly belongsToOneDirectory = true;
   readonly reason: string =
     'rows of a batch and the note that they are there are one transaction, which ' +
     'a later start closes to earlier ones; one that runs again finds the note';

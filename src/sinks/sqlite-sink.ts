@@ -23,7 +23,7 @@ import { sqlName, sqlText } from './sql-text.ts';
 import type { SqliteRow } from './sqlite-values.ts';
 import { removeStaged } from './staged-files.ts';
 import { checkTable, checkTokens, columnList, createTable, TABLE_OPTIONS } from './table-target.ts';
-import type { TableTarget } from './table-target.ts';
+import type { OwnedPlace, TableTarget } from './table-target.ts';
 
 export interface SqliteSinkOptions {
   /** Path of the database, relative to the working directory; made when it is not there. */
@@ -48,8 +48,9 @@ export function sqliteSink(options: SqliteSinkOptions): Sink<SqliteRow> {
   return new SqliteSink(checkOptions(options));
 }
 
-class SqliteSink implements Sink<unknown> {
+class SqliteSink implements Sink<unknown>, OwnedPlace {
   readonly guarantee = 'exactly-once';
+  readonly belongsToOneDirectory = true;
   readonly reason: string =
     'rows of a batch and the note that they are there are one transaction; one that runs again ' +
     'finds the note';

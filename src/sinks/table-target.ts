@@ -2,6 +2,7 @@
  * @module */
 import { MillraceError } from '../core/errors.ts';
 import type { OptionCheck } from '../dstream/option-check.ts';
+import type { Sink } from '../dstream/sink.ts';
 import { sqlName } from './sql-text.ts';
 
 export interface TableTarget {
@@ -9,6 +10,17 @@ export interface TableTarget {
   /** Name → type, in the order of the values of a row. */
   readonly columns: Readonly<Record<string, string>>;
   readonly batchTimeColumn: string | undefined;
+}
+
+/** A sink whose place belongs to one checkpoint directory, the first that wrote to it: all others
+ * are refused there. By name, so that it holds for another copy of this package too. */
+export interface OwnedPlace {
+  readonly belongsToOneDirectory: true;
+}
+
+export function belongsToOneDirectory(sink: Sink<unknown>): boolean {
+  const key: keyof OwnedPlace = 'belongsToOneDirectory';
+  return key in sink;
 }
 
 /** The options that every sink for a table takes. */

@@ -25,7 +25,9 @@ const runs: CommandProcess[] = [];
 const PIPELINE = (input: string): string => `
 import { appendFileSync } from 'node:fs';
 import { Receiver, definePipeline } from 'millrace';
-const options = { name: 'counts', memory: '16MiB', receiverSegmentBytes: '4MiB' };
+const quarantine = { onWalFailure: 'quarantine', quarantineDir: 'quarantine' };
+const small = { memory: '16MiB', receiverSegmentBytes: '4MiB' };
+const options = { name: 'counts', checkpointDir: 'home', ...small, ...quarantine };
 class Own extends Receiver { onStart() {} onStop() {} }
 export default definePipeline({ ...options, driverSegmentBytes: '1MiB' }, (ssc) => {
   const counts = ssc.${input}
@@ -68,7 +70,9 @@ function tune(...args: readonly string[]): CommandProcess {
 function nothingIsLeft(): void {
   expect(readdirSync(disk)).toEqual([]);
   expect(existsSync(join(place, 'called'))).toBe(false);
-  expect(existsSync(join(place, 'saved'))).toBe(false);
+  for (const name of ['saved', 'quarantine', 'home']) {
+    expect(existsSync(join(place, name)), name).toBe(false);
+  }
 }
 
 it('runs the pipeline, calls no output, and says what to paste', async () => {
@@ -83,6 +87,7 @@ it('runs the pipeline, calls no output, and says what to paste', async () => {
       : '\n  --batch-interval 100ms --block-interval 50ms --receiver-executors 1 --executors 1\n',
   );
   expect(ended.out).toContain('- Outputs were not measured');
+  expect(ended.out).toContain('(quarantineDir) was left out');
   expect(report).toMatchObject({ format: 'millrace-tune', pipeline: 'counts', directory: disk });
   const samples = report.settings.flatMap(({ rates }) => rates.flatMap((each) => each.samples));
   expect(samples).toHaveLength(report.sampleCount);
@@ -146,9 +151,12 @@ it('says all that is wrong with a call, and touches nothing', async () => {
   expect(err).toContain('3 things are wrong:');
   const places = await tune('made.mjs', '--dir', 'none', '--lines', 'gone', '--json', 'a/b').ended;
   expect(places.code).toBe(64);
-  for (const part of ['there is no directory', '--lines gone', '--json a/b']) {
+  for (const part of ['there is no directory', '--lines: there is no file', '--json a/b']) {
     expect(places.err).toContain(part);
   }
+  writeFileSync(join(place, 'empty.txt'), '');
+  const empty = await tune('http.mjs', '--lines', 'empty.txt', '--dir', 'disk').ended;
+  expect([empty.code, empty.err]).toEqual([64, expect.stringContaining('empty.txt is empty')]);
   const own = await tune('own.mjs', '--lines', 'lines.txt', '--dir', 'disk').ended;
   expect(own.code).toBe(64);
   expect(own.err).toContain('--lines can stand in for');

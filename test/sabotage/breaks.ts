@@ -27,6 +27,7 @@ import { STORAGE_LEVEL_BREAKS } from './breaks/storage-levels.ts';
 import { TESTING_BREAKS } from './breaks/testing.ts';
 import { TOOL_BREAKS } from './breaks/tools.ts';
 import { TUNE_BREAKS } from './breaks/tune.ts';
+import { TUNE_SAMPLE_BREAKS } from './breaks/tune-samples.ts';
 import { UPGRADE_BREAKS } from './breaks/upgrades.ts';
 import { WINDOW_BREAKS } from './breaks/windows.ts';
 import type { Break } from './breaks/break.ts';
@@ -62,4 +63,5 @@ export const BREAKS: readonly Break[] = [
   ...DEDUPE_BREAKS,
   ...CRASH_KIT_BREAKS,
   ...TUNE_BREAKS,
+  ...TUNE_SAMPLE_BREAKS,
 ];

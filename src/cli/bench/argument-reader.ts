@@ -131,14 +131,26 @@ export function isPlace(operand: string): boolean {
 }
 
 /** What is wrong with the operands of a tool that takes one place.
- * @param tool as it is called. @param oneOnly what a second place is told. */
+ * @param words `tool`: as it is called; `oneOnly`: what a second place is told; `instead`: flags of
+ *   other tools, with what does the same here. */
 export function operandProblems(
   operands: readonly string[],
-  { tool, oneOnly }: { readonly tool: string; readonly oneOnly: string },
+  {
+    tool,
+    oneOnly,
+    instead = new Map(),
+  }: {
+    readonly tool: string;
+    readonly oneOnly: string;
+    readonly instead?: ReadonlyMap<string, string>;
+  },
 ): string[] {
   const unknown = operands.filter((operand) => !isPlace(operand));
   const places = operands.filter(isPlace);
-  const problems = unknown.map((flag) => `there is no flag ${flag}; see ${tool} --help`);
+  const problems = unknown.map((flag) => {
+    const own = instead.get(flag.replace(/=.*/, ''));
+    return `there is no flag ${flag}; ${own ?? `see ${tool} --help`}`;
+  });
   // A value of an unknown flag looks like one more operand.
   if (unknown.length === 0 && places.length > 1) {
     problems.push(`${oneOnly}, and ${places.slice(1).join(' ')} is given too`);

@@ -2,6 +2,7 @@
 import { formatBytes } from '../../core/bytes.ts';
 import { MillraceError } from '../../core/errors.ts';
 import { resolveOptions } from '../../core/options.ts';
+import type { ResolvedOptions } from '../../core/options.ts';
 import { mirrorSegmentBytes } from '../../driver/driver-log.ts';
 import type { Cell } from './cell.ts';
 import { probeBytes } from './disk-limit.ts';
@@ -22,15 +23,25 @@ export function memoryOf({ isSmoke }: { readonly isSmoke: boolean }): number {
 /** The most that one sample has on the disk; each one's files are removed before the next. */
 export function neededBytes(cells: readonly Cell[], isSmoke: boolean): number {
   const options = resolveOptions({ module: { name: 'bench' } });
-  const { receiverSegmentBytes, driverSegmentBytes } = options;
-  const ofDriver = SEGMENTS * (driverSegmentBytes + mirrorSegmentBytes(driverSegmentBytes));
-  const ofReceivers = cells.map(({ wal, receivers }) =>
+  const ofCells = cells.map(({ wal, receivers }) =>
     wal === 'off'
-      ? 0
-      : receivers * SEGMENTS * receiverSegmentBytes + MEMORIES * memoryOf({ isSmoke }),
+      ? logFileBytes(options, 0)
+      : logFileBytes(options, receivers) + MEMORIES * memoryOf({ isSmoke }),
   );
-  const ofSample = SMALL_FILES_BYTES + ofDriver + Math.max(...ofReceivers);
+  const ofSample = SMALL_FILES_BYTES + Math.max(...ofCells);
   return Math.max(ofSample, probeBytes({ isSmoke }));
+}
+
+/** The driver log with its mirror, and receiver logs: files that are there whatever is in them. */
+export function logFileBytes(
+  {
+    receiverSegmentBytes,
+    driverSegmentBytes,
+  }: Pick<ResolvedOptions, 'receiverSegmentBytes' | 'driverSegmentBytes'>,
+  receiverLogs: number,
+): number {
+  const ofDriver = driverSegmentBytes + mirrorSegmentBytes(driverSegmentBytes);
+  return SEGMENTS * (ofDriver + receiverLogs * receiverSegmentBytes);
 }
 
 /** @param freeBytes `undefined` where the system does not tell.

@@ -1,8 +1,9 @@
 /** Where a measurement's report goes: a table or JSON on standard output, and files. @module */
-import { statSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { MillraceError, toError } from '../../core/errors.ts';
 import { recogniseFileSystem } from '../../wal/file-system.ts';
+import type { StatFileSystem } from '../../wal/file-system.ts';
 import type { CliIo } from '../io.ts';
 
 export interface ReportFiles {
@@ -19,15 +20,26 @@ export function fileProblems({ json, html }: ReportFiles): string[] {
     const folder = dirname(resolve(path));
     if (!isDirectory(folder)) problems.push(`${flag} ${path}: there is no directory ${folder}`);
     else if (isDirectory(resolve(path))) problems.push(`${flag} ${path} is a directory`);
+    else {
+      const touched = existsSync(path) ? resolve(path) : folder;
+      if (!isWritable(touched)) problems.push(`${flag} ${path}: ${touched} cannot be written`);
+    }
   }
   return problems;
 }
 
-/** What is wrong with a directory in which logs are to be measured. */
-export async function diskProblems(directory: string): Promise<string[]> {
+/** What is wrong with a directory in which logs are to be measured.
+ * @param rules `stat`: the real one unless a test gives another. */
+export async function diskProblems(
+  directory: string,
+  {
+    allowNetworkFileSystem = false,
+    stat,
+  }: { readonly allowNetworkFileSystem?: boolean; readonly stat?: StatFileSystem } = {},
+): Promise<string[]> {
   if (!isDirectory(directory)) return [`there is no directory ${directory}`];
-  const { kind, type } = await recogniseFileSystem(directory);
-  if (kind !== 'network') return [];
+  const { kind, type } = await recogniseFileSystem(directory, stat);
+  if (kind !== 'network' || allowNetworkFileSystem) return [];
   return [
     `${directory} is on ${type}, behind a network, where a run refuses to put its log: ` +
       'choose a directory on a local disk',
@@ -36,6 +48,15 @@ export async function diskProblems(directory: string): Promise<string[]> {
 
 function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export interface ReportForms {

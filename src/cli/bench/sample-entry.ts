@@ -1,7 +1,7 @@
 /** The inside of a process in which one sample is taken: gets its task as a message, answers, ends.
  *
- * Whoever started it ends it when a signal comes: a terminal sends SIGINT to both. It ends by
- * itself when nobody is left to hear the answer. @module */
+ * Whoever started it ends it when a signal comes: a terminal sends SIGINT and SIGHUP to both. It
+ * ends by itself when nobody is left to hear the answer. @module */
 import { toWireError } from '../../serde/wire-error.ts';
 import type { WireError } from '../../serde/wire-error.ts';
 
@@ -11,7 +11,7 @@ export type SampleAnswer<S> =
 
 /** Call once, when the module of the process is loaded. */
 export function answerTask<T, S>(measure: (task: T) => Promise<S>): void {
-  process.on('SIGINT', () => undefined);
+  for (const name of ['SIGINT', 'SIGHUP']) process.on(name, () => undefined);
   process.on('disconnect', () => process.exit(1));
   process.once('message', (task) => {
     void answer(() => measure(task as T));

@@ -13,6 +13,8 @@ export interface SampleProcess {
   readonly entry: URL;
   /** Plain data. */
   readonly task: object;
+  /** For what its engine keeps beside its log; absent: the system's. */
+  readonly temporaryDirectory?: string;
   /** The process is waited for no longer than this. */
   readonly limitMs: number;
   /** Ends the process, and rejects with its reason. */
@@ -20,9 +22,20 @@ export interface SampleProcess {
 }
 
 /** @throws {MillraceError} what ended the engine. */
-export async function sampleIn<S>({ entry, task, limitMs, signal }: SampleProcess): Promise<S> {
+export async function sampleIn<S>({
+  entry,
+  task,
+  temporaryDirectory,
+  limitMs,
+  signal,
+}: SampleProcess): Promise<S> {
   signal.throwIfAborted();
-  const child = fork(entry, [], { execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+  const child = fork(entry, [], {
+    execArgv: [],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    // Killed, it removes nothing.
+    env: { ...process.env, ...(temporaryDirectory && { TMPDIR: temporaryDirectory }) },
+  });
   let said = '';
   child.stderr?.on('data', (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-SAID_BYTES_MAX);

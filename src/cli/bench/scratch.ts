@@ -6,7 +6,6 @@ import { dirname, join } from 'node:path';
 import { systemClock } from '../../core/clock.ts';
 import { MillraceError, toError } from '../../core/errors.ts';
 import type { CliIo } from '../io.ts';
-import { STOP_SIGNALS } from '../stop-request.ts';
 import { BenchProgress } from './bench-progress.ts';
 
 /** What a run in a scratch directory has. */
@@ -17,22 +16,29 @@ export interface ScratchRun {
   readonly progress: BenchProgress;
 }
 
+export interface ScratchPlace {
+  readonly directory: string;
+  /** The directories of all runs of this command begin with it. */
+  readonly prefix: string;
+  /** Of the run, for the progress bar. */
+  readonly name: string;
+  readonly totalMs: number;
+}
+
 /** Makes the directory and runs `use` with it; it is gone when this resolves, however that ends.
- * @param at the directory that is measured, and the prefix of the directories of this command's
- *   runs in it.
+ * @param place the directory that is measured, and how this command's runs are called in it.
  * @returns the exit code: of `use`, or of the signal that has ended it. */
 export async function inScratch(
   io: CliIo,
-  at: { readonly directory: string; readonly prefix: string },
-  bar: { readonly name: string; readonly totalMs: number },
+  place: ScratchPlace,
   use: (run: ScratchRun) => Promise<number>,
 ): Promise<number> {
-  const scratch = makeScratch(at.directory, at.prefix);
+  const scratch = makeScratch(place);
   const stop = new AbortController();
   const release = holdProcess(scratch, stop);
-  const progress = new BenchProgress(io, systemClock, bar);
+  const progress = new BenchProgress(io, systemClock, place);
   try {
-    await tellOthers(io, scratch, at.prefix);
+    await tellOthers(io, scratch, place.prefix);
     return await use({ scratch, signal: stop.signal, progress });
   } catch (error) {
     if (error instanceof Interrupted) return error.exitCode;
@@ -44,11 +50,12 @@ export async function inScratch(
   }
 }
 
-function makeScratch(directory: string, prefix: string): string {
+function makeScratch({ directory, prefix }: ScratchPlace): string {
   try {
     return mkdtempSync(join(directory, prefix));
   } catch (cause) {
-    const message = `${directory} cannot be written: ${toError(cause).message}`;
+    const why = toError(cause).message;
+    const message = `${directory} cannot be written, name another directory: ${why}`;
     throw new MillraceError('DISK_FAILED', message, { cause, details: { path: directory } });
   }
 }
@@ -78,18 +85,28 @@ export class Interrupted extends Error {
   }
 }
 
+type ScratchSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+
+/** With the one of a terminal that was closed, which must leave nothing behind either. */
+const SIGNAL_EXIT_CODES: Readonly<Record<ScratchSignal, number>> = {
+  SIGINT: 130,
+  SIGTERM: 143,
+  SIGHUP: 129,
+};
+const SIGNALS = Object.keys(SIGNAL_EXIT_CODES) as readonly ScratchSignal[];
+
 /** A first signal ends the run in good order, which takes a moment; a second one at once. */
 function holdProcess(scratch: string, stop: AbortController): () => void {
   const remove = (): void => removeTree(scratch);
-  const onSignal = (name: NodeJS.Signals): void => {
-    const exitCode = name === 'SIGINT' ? 130 : 143;
+  const onSignal = (name: ScratchSignal): void => {
+    const exitCode = SIGNAL_EXIT_CODES[name];
     if (stop.signal.aborted) process.exit(exitCode);
     stop.abort(new Interrupted(exitCode));
   };
-  for (const name of STOP_SIGNALS) process.on(name, onSignal);
+  for (const name of SIGNALS) process.on(name, onSignal);
   process.on('exit', remove);
   return () => {
-    for (const name of STOP_SIGNALS) process.off(name, onSignal);
+    for (const name of SIGNALS) process.off(name, onSignal);
     process.off('exit', remove);
   };
 }

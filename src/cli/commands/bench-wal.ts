@@ -34,9 +34,8 @@ export async function benchWal(io: CliIo, call: MeasureCall): Promise<number> {
     neededBytes(given.cells, given.plan.isSmoke),
   );
   const { cells, batchIntervalMs, plan } = given;
-  const at = { directory, prefix: SCRATCH_PREFIX };
   const bar = { name: 'bench', totalMs: plan.expectedMs };
-  return inScratch(io, at, bar, async (run) => {
+  return inScratch(io, { directory, prefix: SCRATCH_PREFIX, ...bar }, async (run) => {
     const world = { ...REAL_WORLD, clock: systemClock, sample: sampleInProcess };
     const report = await runBench({ cells, batchIntervalMs, plan, directory, ...run, world });
     run.progress.close();

@@ -4,7 +4,7 @@
  * process's signals belong to it. @module */
 import { accessSync, constants, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { systemClock } from '../../core/clock.ts';
 import type { ResolvedOptions } from '../../core/options.ts';
@@ -14,6 +14,7 @@ import { readEnvironment } from '../bench/environment.ts';
 import { diskProblems, fileProblems, writeReport } from '../bench/report-files.ts';
 import { inScratch } from '../bench/scratch.ts';
 import { loadForTool } from '../check/loaded-pipeline.ts';
+import { nodeDisk } from '../../wal/node-disk.ts';
 import type { CliIo } from '../io.ts';
 import { problemsError } from '../problem-list.ts';
 import { readTuneArguments } from '../tune/tune-arguments.ts';
@@ -23,6 +24,8 @@ import { planTune } from '../tune/tune-plan.ts';
 import type { TunePlan } from '../tune/tune-plan.ts';
 import type { TuneTask } from '../tune/tune-protocol.ts';
 import { tuneSampleInProcess } from '../tune/tune-process.ts';
+import { samplePlace } from '../tune/sample-place.ts';
+import { neededRoom, requireRoom } from '../tune/tune-room.ts';
 import { tuneReportOf } from '../tune/tune-report.ts';
 import type { TuneReport } from '../tune/tune-report.ts';
 import { runTune } from '../tune/tune-run.ts';
@@ -45,26 +48,33 @@ export async function tune(io: CliIo, call: MeasureCall): Promise<number> {
   const linesFile = given.linesFile === undefined ? undefined : resolve(given.linesFile);
   const directory = await checkPlaces(given, options, linesFile);
   const plan = planTune({ given, graph, options, cores: availableParallelism(), linesFile });
-  const at = { directory, prefix: SCRATCH_PREFIX };
-  const bar = { name: 'tune', totalMs: given.budgetMs };
-  return inScratch(io, at, bar, async ({ scratch, signal, progress }) => {
-    const environment = await readEnvironment(scratch);
-    const run = await runTune({
-      plan,
-      budgetMs: given.budgetMs,
-      wantedRate: given.wantedRate,
-      module: await bundleOf(given.pipeline),
-      hasCheckpoint: options.checkpointDir !== false,
-      options: runOptions(given, options),
-      scratch,
-      progress,
-      signal,
-      world: { clock: systemClock, sample: tuneSampleInProcess },
-    });
-    progress.close();
-    const facts = { options, directory, environment };
-    return answer(io, given, { run, report: reportOf(run, plan, { given, ...facts }) });
+  requireRoom(neededRoom(plan.settings, options, plan.receivers), {
+    directory,
+    freeBytes: await nodeDisk.freeBytes?.(directory),
   });
+  const bar = { name: 'tune', totalMs: given.budgetMs };
+  return inScratch(
+    io,
+    { directory, prefix: SCRATCH_PREFIX, ...bar },
+    async ({ scratch, signal, progress }) => {
+      const environment = await readEnvironment(scratch);
+      const run = await runTune({
+        plan,
+        budgetMs: given.budgetMs,
+        wantedRate: given.wantedRate,
+        module: await bundleOf(given.pipeline),
+        hasCheckpoint: options.checkpointDir !== false,
+        options: runOptions(given, options),
+        scratch,
+        progress,
+        signal,
+        world: { clock: systemClock, sample: tuneSampleInProcess },
+      });
+      progress.close();
+      const facts = { options, directory, environment };
+      return answer(io, given, { run, report: reportOf(run, plan, { given, ...facts }) });
+    },
+  );
 }
 
 function answer(
@@ -86,32 +96,31 @@ function answer(
   return report.recommendation === null ? 1 : 0;
 }
 
-/** @returns where samples are taken: as given, else the nearest directory at or above the place of
- *   the checkpoint directory. @throws with all that is wrong with the places. */
+/** @returns where samples are taken. @throws with all that is wrong with the places. */
 async function checkPlaces(
   given: TuneArguments,
-  { checkpointDir }: ResolvedOptions,
+  { checkpointDir, allowNetworkFileSystem }: ResolvedOptions,
   linesFile: string | undefined,
 ): Promise<string> {
   const directory =
-    given.directory === undefined
-      ? nearestDirectory(resolve(checkpointDir === false ? '.' : checkpointDir))
-      : resolve(given.directory);
-  const problems = [...(await diskProblems(directory)), ...fileProblems(given)];
-  if (linesFile !== undefined && !isReadableFile(linesFile)) {
-    problems.push(`--lines ${given.linesFile}: there is no file ${linesFile} that can be read`);
-  }
+    given.directory === undefined ? samplePlace(checkpointDir) : resolve(given.directory);
+  const problems = [
+    ...(await diskProblems(directory, { allowNetworkFileSystem })),
+    ...fileProblems(given),
+  ];
+  if (linesFile !== undefined) problems.push(...linesProblems(linesFile));
   if (problems.length > 0) throw problemsError(problems);
   return directory;
 }
 
-function nearestDirectory(path: string): string {
-  const isDirectory = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-  return isDirectory || dirname(path) === path ? path : nearestDirectory(dirname(path));
+function linesProblems(path: string): string[] {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found?.isFile() === true && found.size === 0) return [`--lines: ${path} is empty`];
+  const isReadable = found?.isFile() === true && mayRead(path);
+  return isReadable ? [] : [`--lines: there is no file ${path} that can be read`];
 }
 
-function isReadableFile(path: string): boolean {
-  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return false;
+function mayRead(path: string): boolean {
   try {
     accessSync(path, constants.R_OK);
     return true;
@@ -120,15 +129,14 @@ function isReadableFile(path: string): boolean {
   }
 }
 
-/** What is given beside the setting; the second copy would be written where the user has theirs. */
+/** What is given beside the setting. */
 function runOptions(
   { flags }: TuneArguments,
-  { mirrorDir, backpressure }: ResolvedOptions,
+  { backpressure }: ResolvedOptions,
 ): TuneTask['options'] {
   return {
     ...flags.options,
     ...(backpressure === false ? {} : { backpressure }),
-    ...(mirrorDir === false ? {} : { mirrorDir: false }),
   };
 }
 
@@ -160,8 +168,10 @@ function reportOf(run: TuneRun, plan: TunePlan, facts: ReportFacts): TuneReport 
     wantedRate: given.wantedRate ?? null,
     axes: plan.axes,
     hasLines: given.linesFile !== undefined,
+    takesLines: plan.takesLines,
     hasOutputs: given.hasOutputs,
     leavesOutMirror: options.mirrorDir !== false,
+    leavesOutQuarantine: options.onWalFailure === 'quarantine',
     ownSetting: plan.first,
     settingCount: plan.settings.length,
   });

@@ -33,7 +33,16 @@ describe('the delay of batches', () => {
     expect(growthOf(batches(100, [2, 20, 45, 60, 85, 100]))).toBe('growing');
   });
 
-  it('is unknown from two batches', () => {
+  it('is bounded where only every other batch has more to do', () => {
+    const delays = [4, 300, 4, 300];
+    expect(growthOf(batches(1_000, delays))).toBe('growing'); // but for the windows
+    expect(growthOf(batches(1_000, delays), 2)).toBe('bounded');
+    expect(growthOf(batches(1_000, [4, 300, 4, 300, 4, 300, 4]), 2)).toBe('bounded');
+    expect(growthOf(batches(1_000, [4, 300, 104, 400, 204, 500]), 2)).toBe('growing');
+  });
+
+  it('is unknown from two batches, and from less than two slides', () => {
     expect(growthOf(batches(200, [3, 900]))).toBe('unknown');
+    expect(growthOf(batches(200, [3, 4, 3]), 2)).toBe('unknown');
   });
 });

@@ -5,6 +5,9 @@
  * against that of the first third. Medians, so that one late batch decides nothing; thirds, so that
  * a delay that goes up and comes down again counts as what it is.
  *
+ * Where windows slide every few batches, those batches take longer than the others, and the ones
+ * behind them start later, time and again: then both parts are whole slides.
+ *
  *      growth a second = (median of the last third − median of the first) / time between them
  *
  * @module */
@@ -25,10 +28,11 @@ const BATCHES_MIN = 3;
 /** `unknown`: too few batches to say. */
 export type Growth = 'bounded' | 'growing' | 'unknown';
 
-/** @param batches in order. */
-export function growthOf(batches: readonly BatchDelay[]): Growth {
-  if (batches.length < BATCHES_MIN) return 'unknown';
-  const length = Math.max(1, Math.floor(batches.length / 3));
+/** @param batches in order. @param slideBatches after so many the same work comes again. */
+export function growthOf(batches: readonly BatchDelay[], slideBatches = 1): Growth {
+  if (batches.length < Math.max(BATCHES_MIN, 2 * slideBatches)) return 'unknown';
+  const slides = Math.max(1, Math.floor(batches.length / 3 / slideBatches));
+  const length = slides * slideBatches;
   const first = middleOf(batches.slice(0, length));
   const last = middleOf(batches.slice(-length));
   const changeMs = last.delayMs - first.delayMs;

@@ -6,9 +6,11 @@
  *     any other output               → a sink that counts and drops    (without --with-outputs)
  *
  * The user's sinks and functions of outputs are never called then, not even opened; what lies
- * before them is computed, partition by partition, as they would get it. @module */
+ * before them is computed, partition by partition, as they would get it. Of its options those that
+ * name a further directory are left out. @module */
 import { channel } from 'node:diagnostics_channel';
 import { MillraceError } from '../../core/errors.ts';
+import type { PipelineOptions } from '../../core/options-types.ts';
 import { roleOf } from '../../dstream/graph.ts';
 import type { GraphNode } from '../../dstream/graph.ts';
 import { inputOptions } from '../../dstream/input-options.ts';
@@ -40,8 +42,17 @@ export async function measuredPipeline(module: MeasuredModule): Promise<Pipeline
   const definition = await loadDefinition(module.moduleUrl, module.shownAs);
   return Object.freeze({
     ...definition,
+    options: withoutOtherPlaces(definition.options),
     revise: (nodes: readonly GraphNode[]) => replaced(nodes, module),
   });
+}
+
+/** A sample writes nothing outside of its directory: it has no second copy, and a log of it that
+ * fails goes on nowhere. */
+function withoutOtherPlaces(options: PipelineOptions): PipelineOptions {
+  const { mirrorDir: _mirrorDir, onWalFailure: _onWalFailure, ...others } = options;
+  const { quarantineDir: _quarantineDir, ...kept } = others;
+  return kept;
 }
 
 /** @throws {MillraceError} OPTIONS_INVALID naming every input that lines cannot stand in for. */
@@ -56,12 +67,21 @@ export function replaced(nodes: readonly GraphNode[], by: Replacements): readonl
 
 const TEXT_SOURCES: ReadonlySet<string> = new Set(['http', 'socket', 'generator']);
 
-function refuseOtherInputs(nodes: readonly GraphNode[]): void {
-  const others = nodes.filter((node) => {
+/** Whether lines can stand in for all inputs. */
+export function takesLines(nodes: readonly GraphNode[]): boolean {
+  return otherInputs(nodes).length === 0;
+}
+
+function otherInputs(nodes: readonly GraphNode[]): readonly GraphNode[] {
+  return nodes.filter((node) => {
     if (roleOf(node.kind) !== 'input') return false;
     const { source } = inputOptions(node);
     return !TEXT_SOURCES.has(source) && source !== 'queue';
   });
+}
+
+function refuseOtherInputs(nodes: readonly GraphNode[]): void {
+  const others = otherInputs(nodes);
   if (others.length === 0) return;
   throw new MillraceError(
     'OPTIONS_INVALID',

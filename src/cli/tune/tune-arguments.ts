@@ -33,6 +33,15 @@ const BUDGET_MS_MIN = 1_000;
 const RATE_MAX = 1_000_000_000;
 const DAY_MS = 86_400_000;
 
+/** Flags of `millrace run` for what is looked for here. */
+const INSTEAD: ReadonlyMap<string, string> = new Map([
+  ['--batch-interval', 'give --batch-intervals the values to try'],
+  ['--block-interval', 'give --block-intervals the values to try'],
+  ['--receiver-executors', 'give --receivers the values to try'],
+  ['--max-rate', 'give --rate the rate to be sustained, of all receivers together'],
+  ['--checkpoint', 'samples have directories of their own: --dir says on which disk'],
+]);
+
 export interface ReadTuneArguments {
   /** Without a pipeline nothing else of it counts. */
   readonly arguments: TuneArguments;
@@ -46,6 +55,7 @@ export function readTuneArguments({ operands, given }: MeasureCall): ReadTuneArg
     ...operandProblems(operands, {
       tool: 'millrace tune',
       oneOnly: 'only one PIPELINE can be tuned',
+      instead: INSTEAD,
     }),
     ...(pipeline === undefined ? ['PIPELINE is missing: the path of a module'] : []),
   ];

@@ -80,7 +80,8 @@ class Measurement {
     const context = await this.#start();
     const firstMs = FIRST_RECORDS_MS + 2 * setting.batchIntervalMs;
     await this.#until(() => this.#batches.some(hasRecords), firstMs);
-    if (!this.#batches.some(hasRecords)) throw nothingCame(firstMs, this.#receiverError);
+    if (!this.#batches.some(hasRecords))
+      throw nothingCame(firstMs, this.#receiverError, this.#task);
     await this.#pass(warmUpMs);
     this.#post({ kind: 'begin' });
     const from = await momentOf(context, this.#droppedCount);
@@ -156,7 +157,11 @@ class Measurement {
         this.#failure ??= failed('RECEIVER_FAILED', `${event.executor}: ${event.error}`);
         return;
       case 'sources-held':
-        this.#failure ??= failed('DISK_FULL', `${event.directory} has no room for a log`);
+        this.#failure ??= failed(
+          'DISK_FULL',
+          `a log of the sample has no room for more (${event.directory}): give --dir on a disk ` +
+            'with more',
+        );
         return;
       default: // the rest is no matter of a measurement
     }
@@ -164,11 +169,11 @@ class Measurement {
 
   /** From the next end of a batch on. Resolves when the time is over and enough has ended in it. */
   async #measured(firstIndex: number): Promise<{ speed: SpeedAndDelay; batches: DoneBatch[] }> {
-    const { setting, wantedRate, measureMs } = this.#task;
+    const { setting, measureMs } = this.#task;
     await this.#pass(measureMs);
     let speed: SpeedAndDelay | undefined;
     const isKnown = (): boolean => {
-      speed = speedAndDelay(this.#batches.slice(firstIndex), setting, wantedRate);
+      speed = speedAndDelay(this.#batches.slice(firstIndex), setting, this.#task);
       return speed !== undefined;
     };
     await this.#until(isKnown, PATIENCE_MS + 3 * setting.batchIntervalMs);
@@ -203,7 +208,7 @@ class Measurement {
       if (this.#failure !== undefined) throw this.#failure;
       const leftMs = lastMs - systemClock.monotonicMs();
       if (isSo() || leftMs <= 0) return;
-      if (this.#isEnded) throw hasEnded();
+      if (this.#isEnded) throw hasEnded(this.#task);
       const waitMs = Math.min(POLL_MS, leftMs);
       await new Promise<void>((resolve) => void systemClock.after(waitMs, resolve));
     }
@@ -279,19 +284,23 @@ function failed(code: 'RECEIVER_FAILED' | 'DISK_FULL', message: string): Millrac
   return new MillraceError(code, message);
 }
 
-function nothingCame(waitedMs: number, receiverError: string | undefined): MillraceError {
+function nothingCame(
+  waitedMs: number,
+  receiverError: string | undefined,
+  { takesLines }: TuneTask,
+): MillraceError {
   const why = receiverError === undefined ? '' : ` (a receiver said: ${receiverError})`;
   return failed(
     'RECEIVER_FAILED',
     `no record came within ${waitedMs / 1_000} s${why}: let the source send while this ` +
-      'runs, or give --lines FILE, whose lines take its place',
+      `runs${takesLines ? ', or give --lines FILE, whose lines take its place' : ''}`,
   );
 }
 
-function hasEnded(): MillraceError {
+function hasEnded({ takesLines }: TuneTask): MillraceError {
   return failed(
     'RECEIVER_FAILED',
-    'all inputs have ended before the sample was over: give them more records, or --lines FILE, ' +
-      'whose lines never end',
+    'all inputs have ended before the sample was over: give them more records' +
+      (takesLines ? ', or --lines FILE, whose lines never end' : ''),
   );
 }

@@ -3,8 +3,9 @@ import { resolveOptions } from '../../core/options.ts';
 import type { PipelineOptions } from '../../core/options-types.ts';
 import type { PipelineContext } from '../../dstream/pipeline-context.ts';
 import { buildGraph, definePipeline } from '../../dstream/pipeline.ts';
+import { sqliteSink } from '../../sinks/sqlite-sink.ts';
 import { readTuneArguments } from './tune-arguments.ts';
-import { expectedMs, planTune, timesOf } from './tune-plan.ts';
+import { expectedMs, measureMsOf, planTune, slideBatchesOf, timesOf } from './tune-plan.ts';
 import type { TunePlan } from './tune-plan.ts';
 
 type Build = (ssc: PipelineContext) => void;
@@ -66,6 +67,13 @@ describe('the settings', () => {
   });
 });
 
+it('knows when lines could stand in for the inputs', () => {
+  expect(plan(MADE).takesLines).toBe(true);
+  const mixed: Build = (ssc) => ssc.generatorStream().union(ssc.textFileStream('dir')).print();
+  expect(plan(mixed).takesLines).toBe(false);
+  expect(plan(MADE, { given: { lines: 'f' } }).takesLines).toBe(false); // they do
+});
+
 it('knows when a source cannot be the bound', () => {
   expect(plan(MADE).isSourceEndless).toBe(true);
   expect(plan(MADE, { options: { maxRate: 5 } }).isSourceEndless).toBe(false);
@@ -79,6 +87,36 @@ it('tells all that does not fit in one error', () => {
   const given = { lines: 'f', blockIntervals: '30ms', batchIntervals: '100ms' };
   expect(() => plan(none, { given })).toThrow(/^3 things are wrong:/);
   expect(() => plan(none)).toThrow(/no input with receivers/);
+});
+
+it('has samples in which each window slides often enough to compare', () => {
+  const sliding: Build = (ssc) => ssc.generatorStream().window('6s', '2s').print();
+  const { times, first } = plan(sliding);
+  expect(measureMsOf(times, first)).toBe(6_000);
+  expect(slideBatchesOf(times, first)).toBe(2);
+  const long: Build = (ssc) => ssc.generatorStream().window('2m', '1m').print();
+  expect(slideBatchesOf(plan(long).times, first)).toBe(1); // would take minutes each
+  expect(slideBatchesOf(plan(MADE).times, first)).toBe(1);
+});
+
+it('refuses to let a sample take a table that belongs to one checkpoint directory', () => {
+  const stored: Build = (ssc) =>
+    ssc
+      .generatorStream()
+      .map((line) => ({ line }))
+      .to(sqliteSink({ file: 'f.db', table: 't', columns: { line: 'TEXT' } }), { id: 'rows' });
+  const given = { withOutputs: true };
+  expect(() => plan(stored, { given })).toThrow(/SQLite f\.db, table t \(rows\)/);
+  expect(plan(stored).replacements.dropsOutputs).toBe(true);
+  const files: Build = (ssc) => ssc.generatorStream().saveAsTextFiles('out/x');
+  expect(plan(files, { given }).replacements.dropsOutputs).toBe(false);
+});
+
+it('names what takes the place of a flag of millrace run', () => {
+  const operands = ['p.ts', '--batch-interval=1s', '--checkpoint'];
+  const { problems } = readTuneArguments({ operands, given: {} });
+  expect(problems[0]).toContain('--batch-intervals');
+  expect(problems[1]).toContain('--dir');
 });
 
 it('tells all that is wrong with a call', () => {

@@ -5,8 +5,9 @@ import type { ResolvedOptions } from '../../core/options.ts';
 import type { Graph } from '../../dstream/graph.ts';
 import { inputOptions } from '../../dstream/input-options.ts';
 import { StreamTimes } from '../../dstream/stream-times.ts';
+import { belongsToOneDirectory } from '../../sinks/table-target.ts';
 import { problemsError } from '../problem-list.ts';
-import { replaced } from './measured-pipeline.ts';
+import { replaced, takesLines } from './measured-pipeline.ts';
 import { durationText, settingsOf } from './setting.ts';
 import type { Axes, Setting } from './setting.ts';
 import type { Trial } from './standings.ts';
@@ -21,6 +22,8 @@ export interface TunePlan {
   /** Of the graph, over all inputs. */
   readonly receivers: number;
   readonly isSourceEndless: boolean;
+  /** `--lines` is not given, and could stand in for the inputs. */
+  readonly takesLines: boolean;
   readonly replacements: Replacements;
   readonly times: SampleTimes;
 }
@@ -29,6 +32,8 @@ export interface SampleTimes {
   readonly warmUpMs: number;
   /** The least; long batch intervals take longer. */
   readonly measureMs: number;
+  /** The longest slide of a window that fits into a sample; 0 without. */
+  readonly slideMs: number;
 }
 
 export interface PlanInput {
@@ -59,11 +64,12 @@ export function planTune({ given, graph, options, cores, linesFile }: PlanInput)
   const receivers = receiversOf(graph);
   if (receivers === 0) {
     problems.push(
-      `${options.name} has no input with receivers: files and queues are read at the batch time, ` +
-        'and there is no rate to be found',
+      `${options.name} has no input with receivers: files and queues are read whole at the batch ` +
+        'time, so that no rate can be looked for. To tune its operators, tune a copy of it with ' +
+        'generatorStream() for an input, and --lines FILE',
     );
   }
-  problems.push(...rateProblems(given, options, receivers));
+  problems.push(...rateProblems(given, options, receivers), ...outputProblems(given, graph));
   const first = ownSetting(graph, options);
   const axes = axesOf(given, { graph, first, cores, receivers });
   problems.push(...windowProblems(given, graph));
@@ -76,8 +82,13 @@ export function planTune({ given, graph, options, cores, linesFile }: PlanInput)
   }
   if (problems.length > 0) throw problemsError(problems);
   const isSourceEndless = isEndless(graph, options, linesFile !== undefined);
-  const times = timesOf(given.budgetMs);
-  return { settings, first, axes, receivers, isSourceEndless, replacements, times };
+  const times = timesOf(given.budgetMs, slideOf(graph, Math.min(...axes.batchIntervalsMs)));
+  const inputs = {
+    receivers,
+    isSourceEndless,
+    takesLines: linesFile === undefined && takesLines(graph.nodes),
+  };
+  return { settings, first, axes, ...inputs, replacements, times };
 }
 
 function rateProblems(
@@ -90,6 +101,18 @@ function rateProblems(
     `--rate is ${wantedRate}, and maxRate lets ${receivers} receivers take no more than ` +
       `${maxRate * receivers} together: raise one or lower the other`,
   ];
+}
+
+/** A table that a sample made its own refuses the next one, and the pipeline itself afterwards. */
+function outputProblems({ hasOutputs }: TuneArguments, { nodes }: Graph): string[] {
+  if (!hasOutputs) return [];
+  return nodes.flatMap(({ id, sink }) =>
+    sink === undefined || !belongsToOneDirectory(sink)
+      ? []
+      : `--with-outputs would let the first sample write to ${sink.target} (${id}), which then ` +
+        'belongs to the checkpoint directory of that sample: it refuses all others, and the ' +
+        'pipeline itself. Leave --with-outputs out, or tune a copy of the pipeline without it',
+  );
 }
 
 function replacementsOf(
@@ -182,10 +205,26 @@ const BATCHES_BEFORE = 3;
 /** Of an engine's process: until it has started, and until its directory is gone. */
 const START_AND_END_MS = 1_500;
 
+/** A sample sees this many. */
+const SLIDES_MEASURED = 3;
+/** Longer ones are not waited for. */
+const SLIDE_MS_MAX = 5_000;
+
 /** Shorter with a shorter budget, so that there are enough of them. */
-export function timesOf(budgetMs: number): SampleTimes {
+export function timesOf(budgetMs: number, slideMs: number = 0): SampleTimes {
   const scale = Math.max(0.2, Math.min(2, budgetMs / USUAL_BUDGET_MS));
-  return { warmUpMs: WARM_UP_MS * scale, measureMs: MEASURE_MS * scale };
+  return { warmUpMs: WARM_UP_MS * scale, measureMs: MEASURE_MS * scale, slideMs };
+}
+
+/** The longest, which slides mostly are multiples of. @param batchIntervalMs fits the windows. */
+function slideOf(graph: Graph, batchIntervalMs: number): number {
+  const { longSlidesMs } = new StreamTimes(graph.nodes, batchIntervalMs);
+  return Math.max(0, ...longSlidesMs.filter((slideMs) => slideMs <= SLIDE_MS_MAX));
+}
+
+/** After so many batches windows have the same work again. */
+export function slideBatchesOf({ slideMs }: SampleTimes, { batchIntervalMs }: Setting): number {
+  return Math.max(1, Math.round(slideMs / batchIntervalMs));
 }
 
 /** Of one sample: until code is compiled, and backpressure knows its rate. */
@@ -193,9 +232,12 @@ export function warmUpMsOf({ warmUpMs }: SampleTimes, { batchIntervalMs }: Setti
   return Math.max(warmUpMs, BATCHES_BEFORE * batchIntervalMs);
 }
 
-/** Of one sample: growth wants some batches. */
-export function measureMsOf({ measureMs }: SampleTimes, { batchIntervalMs }: Setting): number {
-  return Math.max(measureMs, BATCHES_MEASURED * batchIntervalMs);
+/** Of one sample: growth wants some batches, and some slides. */
+export function measureMsOf(
+  { measureMs, slideMs }: SampleTimes,
+  { batchIntervalMs }: Setting,
+): number {
+  return Math.max(measureMs, BATCHES_MEASURED * batchIntervalMs, SLIDES_MEASURED * slideMs);
 }
 
 /** What a sample takes, roughly: its first batch has records after up to two batch intervals. */

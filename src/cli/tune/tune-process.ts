@@ -11,7 +11,7 @@ const PATIENCE_MS = 120_000;
  * @throws {MillraceError} what ended the engine. */
 export function tuneSampleInProcess(task: TuneTask, signal: AbortSignal): Promise<TuneSample> {
   const entry = threadEntry('./tune-main.ts', import.meta.url);
-  const { warmUpMs, measureMs, setting } = task;
+  const { warmUpMs, measureMs, setting, directory: temporaryDirectory } = task;
   const limitMs = warmUpMs + measureMs + 5 * setting.batchIntervalMs + PATIENCE_MS;
-  return sampleIn<TuneSample>({ entry, task, limitMs, signal });
+  return sampleIn<TuneSample>({ entry, task, temporaryDirectory, limitMs, signal });
 }

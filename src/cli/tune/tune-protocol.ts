@@ -21,12 +21,19 @@ export interface TuneTask {
   readonly initialRate: number;
   /** Path of the pipeline module. */
   readonly pipeline: string;
+  /** Of this sample, gone after it. */
+  readonly directory: string;
+  /** In it. */
   readonly checkpointDir: string | false;
   /** Of the run, beside the setting; plain data. */
   readonly options: Omit<RunOptions, 'signal' | 'printLine' | 'onEvent'>;
   /** Over all inputs. */
   readonly receivers: number;
   readonly isSourceEndless: boolean;
+  /** After so many batches windows have the same work again; 1 without slides. */
+  readonly slideBatches: number;
+  /** `--lines` is not given, and could stand in for the inputs: worth a hint. */
+  readonly takesLines: boolean;
   /** With `--lines`: receivers answer how long acknowledgements took. */
   readonly hasAckTimes: boolean;
   readonly warmUpMs: number;

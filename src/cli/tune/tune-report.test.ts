@@ -74,8 +74,10 @@ function reportOf(samples: readonly TakenSample[], part: Partial<TuneReport> = {
       executors: [2],
     },
     hasLines: false,
+    takesLines: true,
     hasOutputs: false,
     leavesOutMirror: false,
+    leavesOutQuarantine: false,
     ownSetting: SLOW,
     settingCount: 2,
     ...part,
@@ -155,6 +157,10 @@ describe('a recommendation', () => {
     expect(report.recommendation).toBeNull();
     expect(adviceLines(report).join(' ')).toContain('to sustain 5,000 records/s');
     expect(adviceLines(report).join(' ')).toContain('with 2,000 records/s');
+    expect(adviceLines(report).join(' ')).toContain('ask for a lower --rate');
+    const unlimited = reportOf([taken(FAST, { growth: 'growing' })]);
+    expect(adviceLines(unlimited).join(' ')).toContain('1 of 2 settings were tried');
+    expect(adviceLines(unlimited).join(' ')).toContain('a longer --budget');
   });
 
   it('says that the source was the bound, and not the engine', () => {
@@ -163,16 +169,23 @@ describe('a recommendation', () => {
     expect(report.recommendation).toMatchObject({ kind: 'source-bound', recordsPerSecond: 1_000 });
     const words = adviceLines(report).join(' ').replaceAll('\n', ' ');
     expect(words).toContain('keeps up with its source');
-    expect(words).toContain('the highest rate of the engine is not known');
+    expect(words).toContain('the highest rate of the engine is not known; --lines FILE');
+    const own = reportOf([taken(FAST, bound)], { takesLines: false });
+    expect(adviceLines(own).join(' ')).not.toContain('--lines');
   });
 });
 
 it('says what was left out and what disturbed', () => {
   const samples = [taken(FAST, { otherCores: 1 }), ...held(FAST, 900, 1)];
   const doubts = tuneDoubts(
-    reportOf(samples, { hasLines: true, leavesOutMirror: true, isInterrupted: true }),
+    reportOf(samples, {
+      hasLines: true,
+      leavesOutMirror: true,
+      leavesOutQuarantine: true,
+      isInterrupted: true,
+    }),
   ).join('\n');
-  for (const part of ['interrupted', 'Lines of a file', 'mirrorDir', 'Something else used']) {
+  for (const part of ['interrupted', 'Lines of', 'mirrorDir', 'quarantineDir', 'Something else']) {
     expect(doubts).toContain(part);
   }
 });
@@ -204,13 +217,13 @@ it('works latency out for records that come evenly', () => {
     processingMs: index === 3 ? 90 : 40,
   }));
   // Half of 50 + 200 ms, and 50 ms until the batch was done; all of it, and 100 ms.
-  expect(speedAndDelay(batches, FAST, 500)).toMatchObject({
+  expect(speedAndDelay(batches, FAST, { wantedRate: 500, slideBatches: 1 })).toMatchObject({
     recordsPerSecond: 500,
     latencyMs: { p50: 175, max: 350 },
     growth: 'bounded',
     batchCount: 4,
   });
-  expect(speedAndDelay(batches.slice(0, 2), FAST, 500)).toBeUndefined();
+  expect(speedAndDelay(batches.slice(0, 2), FAST, { slideBatches: 1 })).toBeUndefined();
 });
 
 describe('the page', () => {

@@ -74,10 +74,14 @@ export interface TuneReport {
   readonly axes: Axes;
   /** Lines of a file stood in for the inputs. */
   readonly hasLines: boolean;
+  /** They do not, and could. */
+  readonly takesLines: boolean;
   /** Outputs were called; else what reached them was counted and dropped. */
   readonly hasOutputs: boolean;
   /** The second copy of the directory, which the pipeline has and no sample had. */
   readonly leavesOutMirror: boolean;
+  /** The directory in which logs go on after a failure: likewise. */
+  readonly leavesOutQuarantine: boolean;
   readonly ownSetting: Setting;
   readonly settingCount: number;
   readonly sampleCount: number;

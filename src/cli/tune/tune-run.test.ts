@@ -66,8 +66,9 @@ async function trial({ hasCheckpoint = true, onSample }: Given = {}) {
       axes: AXES,
       receivers: 3,
       isSourceEndless: true,
+      takesLines: true,
       replacements: { dropsOutputs: true, linesFile: '/lines' },
-      times: { warmUpMs: 1_000, measureMs: 1_500 },
+      times: { warmUpMs: 1_000, measureMs: 1_500, slideMs: 0 },
     },
     budgetMs: 60_000,
     wantedRate: undefined,
@@ -108,6 +109,10 @@ it('takes each sample in a directory of its own, which is gone before the next',
 it('keeps nothing on disk where the pipeline keeps nothing', async () => {
   const { tasks } = await trial({ hasCheckpoint: false });
   expect(new Set(tasks.map(({ checkpointDir }) => checkpointDir))).toEqual(new Set([false]));
+  // What waits on disk there all the same.
+  expect(new Set(tasks.map(({ directory }) => directory))).toEqual(
+    new Set([join(scratch, 'sample')]),
+  );
 });
 
 it('tells each process the setting, the rate, and what stands in for what', async () => {

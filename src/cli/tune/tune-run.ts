@@ -9,7 +9,7 @@ import { Interrupted } from '../bench/scratch.ts';
 import { measuredModuleText } from './measured-pipeline.ts';
 import { settingText } from './setting.ts';
 import type { Standings, Trial } from './standings.ts';
-import { expectedMs, measureMsOf, warmUpMsOf } from './tune-plan.ts';
+import { expectedMs, measureMsOf, slideBatchesOf, warmUpMsOf } from './tune-plan.ts';
 import type { TunePlan } from './tune-plan.ts';
 import type { TuneTask } from './tune-protocol.ts';
 import { outcomeOf } from './tune-sample.ts';
@@ -121,10 +121,13 @@ function taskOf({ setting, wantedRate }: Trial, input: TaskInput): TuneTask {
     // From below: from above it would begin with a backlog.
     initialRate: Math.max(INITIAL_RATE, Math.round(fastest / 2)),
     pipeline,
+    directory,
     checkpointDir: hasCheckpoint ? join(directory, 'home') : false,
     options,
     receivers: plan.receivers,
     isSourceEndless: plan.isSourceEndless,
+    takesLines: plan.takesLines,
+    slideBatches: slideBatchesOf(plan.times, setting),
     hasAckTimes: plan.replacements.linesFile !== undefined,
     warmUpMs: warmUpMsOf(plan.times, setting),
     measureMs: measureMsOf(plan.times, setting),

@@ -74,11 +74,12 @@ export type SpeedAndDelay = Pick<
 >;
 
 /** @param batches in order; the first one only begins the time.
+ * @param run `slideBatches`: of the longest slide of a window.
  * @returns `undefined` when these are too few. */
 export function speedAndDelay(
   batches: readonly DoneBatch[],
   setting: Setting,
-  wantedRate: number | undefined,
+  { wantedRate, slideBatches }: { readonly wantedRate?: number; readonly slideBatches: number },
 ): SpeedAndDelay | undefined {
   const speed = speedBetween(batches);
   if (speed === undefined) return undefined;
@@ -91,7 +92,7 @@ export function speedAndDelay(
     ...speed,
     // At a rate what came counts; how evenly batches end says nothing of it.
     recordsPerSecond: wantedRate === undefined ? speed.recordsPerSecond : arrivalRate(batches),
-    growth: growthOf(batches),
+    growth: growthOf(batches, slideBatches),
     latencyMs: { p50: spanMs / 2 + quantile(ends, 0.5), max: spanMs + quantile(ends, 1) },
     schedulingDelayMs: median((batch) => batch.schedulingDelayMs),
     processingMs: median((batch) => batch.processingMs),

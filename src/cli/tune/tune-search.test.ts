@@ -170,6 +170,16 @@ describe('the highest rate', () => {
 });
 
 describe('a wanted rate', () => {
+  it('is sampled three times with the answer before lower rates are, for the curve', () => {
+    const wantedRate = 30_000;
+    const { trials } = run({ capacityOf: hill, noise: 0 }, { budgetMs: MINUTES_MS, wantedRate });
+    const first = trials.findIndex((trial) => trial.wantedRate !== wantedRate);
+    expect(first).toBeGreaterThan(0);
+    const answer = settingText(trials[first]?.setting ?? OWN);
+    const before = trials.slice(0, first).filter(({ setting }) => settingText(setting) === answer);
+    expect(before.length).toBeGreaterThanOrEqual(3);
+  });
+
   it('gets the setting with nearly the lowest latency that sustains it', () => {
     const wantedRate = 120_000;
     const able = SETTINGS.filter((setting) => hill(setting) * 0.97 > wantedRate);

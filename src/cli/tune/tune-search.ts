@@ -134,13 +134,13 @@ export class TuneSearch {
     if (choice === undefined || choice.kind === 'unchecked') return this.#hold();
     const { setting } = choice;
     const repeated = choice.outcomes.length;
-    if (repeated < 2) return this.#again(choice);
+    // Before the curve: what is asked for first is how sure the answer is.
+    if (repeated < REPETITIONS_MIN) return this.#again(choice);
     const measured = this.standings.rateOutcomes(setting).map(({ wantedRate }) => wantedRate);
     const missing = CURVE_SHARES.map((share) => rounded(share * choice.rate)).find(
       (rate) => !measured.includes(rate),
     );
     if (missing !== undefined && choice.kind === 'held') return { setting, wantedRate: missing };
-    if (repeated < REPETITIONS_MIN) return this.#again(choice);
     const rival = this.standings
       .rivals(choice)
       .find((each) => each.outcomes.length < REPETITIONS_MIN);

@@ -47,7 +47,8 @@ export function adviceLines(report: TuneReport): string[] {
   if (recommendation === null) {
     const what = wantedRate === null ? 'any rate' : `${rateText(wantedRate)} records/s`;
     return wrapped(
-      `No setting was seen to sustain ${what} for ${pipeline}. ${nearestText(report)}`,
+      `No setting was seen to sustain ${what} for ${pipeline}. ${nearestText(report)} ` +
+        furtherText(report),
     );
   }
   return [
@@ -57,7 +58,7 @@ export function adviceLines(report: TuneReport): string[] {
     `  { ${recommendation.options} }`,
     '',
     ...wrapped(sureText(recommendation)),
-    ...wrapped(boundText(recommendation)),
+    ...wrapped(boundText(report, recommendation)),
   ];
 }
 
@@ -106,12 +107,13 @@ const BOUNDS: Readonly<Record<keyof TuneLoad, string>> = {
   cores: 'the processor bounds it: every core is in use',
 };
 
-function boundText({ bound, kind }: Recommendation): string {
+function boundText({ takesLines }: TuneReport, { bound, kind }: Recommendation): string {
   const percent = `${(100 * bound.share).toFixed(0)} %`;
   if (kind === 'source-bound') {
     return (
       `The source (or maxRate) was the bound, not the engine, whose busiest part was at ` +
-      `${percent}: the highest rate of the engine is not known; --lines FILE asks for it.`
+      `${percent}: the highest rate of the engine is not known; ` +
+      (takesLines ? '--lines FILE asks for it.' : 'a source that gives more would tell.')
     );
   }
   if (bound.wantedRate !== null) {
@@ -136,6 +138,19 @@ function nearestText({ settings, wantedRate }: TuneReport): string {
       ? ', and there the source was the bound: it gave no more'
       : '';
   return `Nearest came ${settingText(best.setting)}, with ${came} records/s${source}.`;
+}
+
+/** What may find one after all. */
+function furtherText({ settings, settingCount, wantedRate, isInterrupted }: TuneReport): string {
+  if (isInterrupted) return 'It was interrupted before it could tell.';
+  const tried = `${settings.length} of ${settingCount} settings were tried`;
+  if (wantedRate !== null) {
+    return `${tried}: ask for a lower --rate, or give a longer --budget to try more.`;
+  }
+  return (
+    `${tried}, and no rate was found at which batches keep up: a longer --budget looks at lower ` +
+    'rates, and fewer values to try (such as --batch-intervals 1s) leave it more time for each.'
+  );
 }
 
 export const TUNE_COLUMNS: readonly string[] = [
@@ -208,8 +223,8 @@ export function tuneDoubts(report: TuneReport): string[] {
 }
 
 function scopeDoubts(report: TuneReport): string[] {
-  const { hasOutputs, hasLines, leavesOutMirror, isInterrupted, ownSetting, recommendation } =
-    report;
+  const { hasOutputs, hasLines, leavesOutMirror, leavesOutQuarantine } = report;
+  const { isInterrupted, ownSetting, recommendation } = report;
   const doubts: string[] = [];
   if (isInterrupted) doubts.push('It was interrupted: these are the numbers so far.');
   if (!hasOutputs) {
@@ -224,6 +239,9 @@ function scopeDoubts(report: TuneReport): string[] {
     );
   }
   if (leavesOutMirror) doubts.push('The second copy (mirrorDir) was left out.');
+  if (leavesOutQuarantine) {
+    doubts.push('The directory for logs that fail (quarantineDir) was left out.');
+  }
   if (
     recommendation !== null &&
     recommendation.setting.batchIntervalMs !== ownSetting.batchIntervalMs
