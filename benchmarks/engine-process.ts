@@ -36,6 +36,8 @@ export interface EngineProcessOptions {
   /** File name of the pipeline, in this folder. */
   readonly pipeline: string;
   readonly flags: readonly string[];
+  /** What it tells. @defaultValue `debug`: every event */
+  readonly logLevel?: 'info' | 'debug';
   /** Read by the pipeline. */
   readonly env?: Readonly<Record<string, string>>;
   /** Working directory. */
@@ -52,9 +54,10 @@ export class EngineProcess {
   readonly #unreadable: string[] = [];
   #hasEnded = false;
 
-  constructor({ pipeline, flags, env, directory }: EngineProcessOptions) {
+  constructor(options: EngineProcessOptions) {
+    const { pipeline, flags, env, directory, logLevel = 'debug' } = options;
     if (!existsSync(cli)) throw new Error('there is no dist/: npm run build');
-    const talk = ['--json', '--log-level', 'debug'];
+    const talk = ['--json', '--log-level', logLevel];
     this.startedMs = Date.now();
     this.#child = spawn(process.execPath, [cli, 'run', join(here, pipeline), ...talk, ...flags], {
       cwd: directory,
@@ -103,15 +106,19 @@ export class EngineProcess {
     }
   }
 
+  /** Batches that `print` has written, at any log level. */
+  get printedCount(): number {
+    return this.output.filter((line) => line.startsWith('Time: ')).length;
+  }
+
   /** Waits until so many batches were completed. @throws when the engine ends before. */
   async completed(batchCount: number): Promise<void> {
-    const limitMs = Date.now() + ANSWER_LIMIT_MS;
-    while (this.batches.length < batchCount) {
-      if (this.#hasEnded || Date.now() > limitMs) {
-        throw this.#failure(`never completed ${batchCount} batches`);
-      }
-      await delay(POLL_MS);
-    }
+    await this.#until(() => this.batches.length >= batchCount, `completed ${batchCount} batches`);
+  }
+
+  /** Waits until `print` has written so many batches. @throws when the engine ends before. */
+  async printed(batchCount: number): Promise<void> {
+    await this.#until(() => this.printedCount >= batchCount, `printed ${batchCount} batches`);
   }
 
   /** Ends it gracefully: every record that it has taken has been counted when this resolves. */
@@ -136,6 +143,14 @@ export class EngineProcess {
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');
     await this.#exited;
+  }
+
+  async #until(isSo: () => boolean, what: string): Promise<void> {
+    const limitMs = Date.now() + ANSWER_LIMIT_MS;
+    while (!isSo()) {
+      if (this.#hasEnded || Date.now() > limitMs) throw this.#failure(`never ${what}`);
+      await delay(POLL_MS);
+    }
   }
 
   #hear(line: string): void {

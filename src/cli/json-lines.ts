@@ -13,6 +13,7 @@ import { errorFields, formatError } from './error-report.ts';
 import { eventLevel, eventText } from './event-text.ts';
 import type { Progress } from './progress.ts';
 import { statusText } from './status-line.ts';
+import { isTold } from './talk.ts';
 import type { LogLevel, Talk } from './talk.ts';
 
 const STDERR_FD = 2;
@@ -38,8 +39,10 @@ export class JsonLines implements Talk {
   }
 
   event(event: EngineEvent): void {
+    const level = eventLevel(event);
+    if (!isTold(level, this.#level)) return; // five a batch that nobody reads need no words
     const { type, ...fields } = event;
-    this.#logger[eventLevel(event)]({ event: type, ...fields }, eventText(event));
+    this.#logger[level]({ event: type, ...fields }, eventText(event));
   }
 
   progress(progress: Progress): void {

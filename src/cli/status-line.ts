@@ -33,7 +33,8 @@ export class StatusLine implements Talk {
   }
 
   event(event: EngineEvent): void {
-    this.notice(eventLevel(event), eventText(event));
+    const level = eventLevel(event);
+    if (isTold(level, this.#level)) this.notice(level, eventText(event));
   }
 
   progress(progress: Progress): void {

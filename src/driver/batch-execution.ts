@@ -9,7 +9,7 @@ import { assert, present } from '../core/assert.ts';
 import type { BatchTimeMs } from '../core/ids.ts';
 import { expandStage } from '../dstream/batch-plan.ts';
 import type { ExpansionContext, JobPlan, ShuffleMapStage } from '../dstream/batch-plan.ts';
-import type { Leaf, TaskAction, TaskValue } from '../dstream/task-spec.ts';
+import type { Leaf, TaskAction, TaskSpec, TaskValue } from '../dstream/task-spec.ts';
 import { windowChange } from '../dstream/window-change.ts';
 import type { BatchHistory, KnownBatch } from './batch-history.ts';
 import type { BlockMemory } from './block-memory.ts';
@@ -185,23 +185,23 @@ export class BatchExecution {
     await this.#states.run({ operatorId, batchTimeMs, outputId, inputs: [pieces] });
   }
 
-  #runStage(
+  /** What is empty anyway needs no task. */
+  async #runStage(
     stage: Pick<ShuffleMapStage, 'branches'>,
     { outputId, action }: { readonly outputId: string; readonly action: TaskAction },
   ): Promise<readonly TaskValue[]> {
     const { batchTimeMs } = this.share;
+    const { history, tasks } = this.#services;
+    const specs: Omit<TaskSpec, 'attempt'>[] = [];
     const parts = expandStage(stage, (ageMs) => this.#contextAt(ageMs));
-    return this.#services.tasks.runStage(
-      parts.map(({ leaf, via }, partition) => ({
-        batchTimeMs,
-        outputId,
-        partition,
-        leaf,
-        via,
-        action,
-      })),
-      this.#holder,
-    );
+    const known = parts.map(({ leaf, via }, partition) => {
+      const value = history.valueOfNothing({ leaf, via }, action);
+      if (value === undefined) specs.push({ batchTimeMs, outputId, partition, leaf, via, action });
+      return value;
+    });
+    const answers = specs.length === 0 ? [] : await tasks.runStage(specs, this.#holder);
+    let answered = 0;
+    return known.map((value) => value ?? present(answers[answered++], 'the answer of a task'));
   }
 
   #batchAt(ageMs: number): KnownBatch | undefined {

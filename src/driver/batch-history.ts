@@ -19,10 +19,11 @@ import type {
   ShuffleMapStage,
   StatePlan,
 } from '../dstream/batch-plan.ts';
+import { valueOfNothing } from '../dstream/empty-partition.ts';
 import { isSliding, roleOf } from '../dstream/graph.ts';
 import type { Graph } from '../dstream/graph.ts';
 import type { StreamTimes } from '../dstream/stream-times.ts';
-import type { Leaf } from '../dstream/task-spec.ts';
+import type { Leaf, LeafPart, TaskAction, TaskValue } from '../dstream/task-spec.ts';
 import { windowTimes } from '../dstream/window-change.ts';
 import type { SlidingSpan } from '../dstream/window-change.ts';
 import type { BlockMemory } from './block-memory.ts';
@@ -88,6 +89,11 @@ export class BatchHistory {
       this.#plans.set(outputId, plan);
     }
     return plan;
+  }
+
+  /** What a task would answer for a partition that is empty. */
+  valueOfNothing(part: LeafPart, action: TaskAction): TaskValue | undefined {
+    return valueOfNothing(this.#options.graph, part, action);
   }
 
   isSliding(operatorId: string): boolean {

@@ -239,6 +239,28 @@ describe('the tasks of a batch', () => {
     expect(arena.usedExtents('tasks')).toBe(0);
   });
 
+  it('are none without records, where nothing but them could give any', async () => {
+    const seen: unknown[] = [];
+    setUp((ssc) => {
+      const q = ssc.queueStream<string>([], { id: 'q' });
+      q.count().print();
+      q.countByValue().foreachBatch(async (records) => {
+        seen.push(await records.collect(), await records.count());
+      });
+    });
+    const input = {
+      kind: 'queue',
+      streamId: 'q' as StreamId,
+      queueIndex: null,
+      slices: 2,
+    } as const;
+    await run(tracked(batchOf(1_000, [input])));
+    expect(lines).toContain('0');
+    expect(seen).toEqual([[], 0]);
+    expect(completed).toEqual([1_000]);
+    expect(pool.specs).toEqual([]);
+  });
+
   it('are tried again when they fail, and leave no memory behind', async () => {
     setUp(words);
     pool.before = ({ partition, attempt }) => {
@@ -328,7 +350,7 @@ describe('foreachBatch', () => {
     pool.before = ({ action }) => (action.kind === 'collect' ? opened : undefined);
     scheduler.submit(batch(1_000));
     await settle();
-    expect(pool.runningCount).toBe(2);
+    expect(pool.runningCount).toBe(1); // the other reduce partition is empty
     expect(completed).toEqual([]); // its blocks and its shuffle are still being read
     open();
     await scheduler.drain();

@@ -30,7 +30,7 @@ export async function collectRecords(
 
 function takeResult(value: TaskValue, { arena, codec }: ResultMemory): readonly unknown[] {
   assert(value.kind === 'collect', 'a collect task answered something else');
-  if (value.bytes === null) return [];
+  if (value.bytes === null) return value.records ?? [];
   // Copied first: unpacked binary values are views, and the piece is freed here.
   const bytes = Buffer.from(readShared(arena, value.bytes));
   freeShared(arena, value.bytes);

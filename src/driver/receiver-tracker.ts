@@ -185,8 +185,9 @@ export class ReceiverTracker {
 
   /** True when every receiver has said that its source has ended. */
   get hasEnded(): boolean {
-    const places = this.#options.executors.flat();
-    return places.every((place) => this.#reports.hasEnded(place));
+    return this.#options.executors.every((ofOne) =>
+      ofOne.every((place) => this.#reports.hasEnded(place)),
+    );
   }
 
   get executorCount(): number {

@@ -1,7 +1,8 @@
 /** Turns events into calls of `StreamingListener`s. Keeps what a call tells beyond its event: each
  * unfinished batch, each receiver; so its memory is bounded by those, and a listener that comes
- * late is told the whole. Nothing is queued: a call is made when its event is emitted, and what an
- * asynchronous listener holds is its own.
+ * late is told the whole. While there is none, events of batches are only kept, and made into what
+ * listeners are told when the first one comes. Nothing is queued: a call is made when its event is
+ * emitted, and what an asynchronous listener holds is its own.
  * @module */
 import type { Clock } from '../core/clock.ts';
 import { MillraceError, toError } from '../core/errors.ts';
@@ -18,6 +19,20 @@ import type {
 
 type EventOf<T extends EngineEvent['type']> = Extract<EngineEvent, { readonly type: T }>;
 type Method = keyof StreamingListener;
+
+type BatchEvent = EventOf<
+  | 'batch-submitted'
+  | 'batch-started'
+  | 'output-operation-started'
+  | 'output-operation-completed'
+  | 'batch-completed'
+>;
+
+/** An event, and when it was. */
+interface Heard {
+  readonly event: BatchEvent;
+  readonly wallMs: number;
+}
 
 /** Each of them: a method that is missing here does not compile. */
 const METHODS: Readonly<Record<Method, true>> = {
@@ -45,6 +60,8 @@ export class StreamingListeners {
   /** Those whose error has been told. */
   readonly #faulty = new WeakSet<StreamingListener>();
   readonly #batches = new Map<BatchTimeMs, StreamingBatchInfo>();
+  /** Of unfinished batches, in order: what came while nobody listened. */
+  #kept: Heard[] = [];
   readonly #receivers = new Map<string, ReceiverInfo>();
   #addedCount = 0;
 
@@ -59,6 +76,8 @@ export class StreamingListeners {
   add(listener: StreamingListener): void {
     requireListener(listener);
     if (this.#listeners.has(listener)) return;
+    // Before there is anybody to call.
+    for (const heard of this.#kept.splice(0)) this.#hearBatch(heard);
     this.#addedCount += 1;
     this.#listeners.set(listener, nameOf(listener, this.#addedCount));
   }
@@ -72,17 +91,39 @@ export class StreamingListeners {
       case 'engine-started':
         return this.#call('onStreamingStarted', { timeMs: this.#options.clock.wallMs() });
       case 'batch-submitted':
-        return this.#submitted(event);
       case 'batch-started':
-        return this.#started(event);
       case 'output-operation-started':
-        return this.#outputStarted(event);
+      case 'output-operation-completed':
+      case 'batch-completed': {
+        const heard = { event, wallMs: this.#options.clock.wallMs() };
+        return this.#listeners.size === 0 ? this.#keep(heard) : this.#hearBatch(heard);
+      }
+      default:
+        return this.#hearReceivers(event);
+    }
+  }
+
+  #keep(heard: Heard): void {
+    const { type, batchTimeMs } = heard.event;
+    if (type !== 'batch-completed') return void this.#kept.push(heard);
+    this.#kept = this.#kept.filter(({ event }) => event.batchTimeMs !== batchTimeMs);
+    this.#batches.delete(batchTimeMs);
+  }
+
+  #hearBatch({ event, wallMs }: Heard): void {
+    switch (event.type) {
+      case 'batch-submitted':
+        return this.#submitted(event, wallMs);
+      case 'batch-started':
+        return this.#started(event, wallMs);
+      case 'output-operation-started':
+        return this.#outputStarted(event, wallMs);
       case 'output-operation-completed':
         return this.#outputCompleted(event);
       case 'batch-completed':
         return this.#completed(event);
       default:
-        return this.#hearReceivers(event);
+        event satisfies never;
     }
   }
 
@@ -113,14 +154,14 @@ export class StreamingListeners {
     }
   }
 
-  #submitted({ batchTimeMs, inputs, recordCount }: EventOf<'batch-submitted'>): void {
-    const submissionTimeMs = this.#options.clock.wallMs();
+  #submitted(event: EventOf<'batch-submitted'>, submissionTimeMs: number): void {
+    const { batchTimeMs, inputs, recordCount } = event;
     const counts = { inputs, recordCount, submissionTimeMs, outputOperations: [] };
     this.#call('onBatchSubmitted', this.#batch(batchTimeMs, { batchTimeMs, ...counts }));
   }
 
-  #started({ batchTimeMs, schedulingDelayMs }: EventOf<'batch-started'>): void {
-    const processingStartTimeMs = this.#options.clock.wallMs();
+  #started(event: EventOf<'batch-started'>, processingStartTimeMs: number): void {
+    const { batchTimeMs, schedulingDelayMs } = event;
     const change = { processingStartTimeMs, schedulingDelayMs };
     this.#call('onBatchStarted', this.#batch(batchTimeMs, change));
   }
@@ -137,10 +178,9 @@ export class StreamingListeners {
     this.#call('onBatchCompleted', batch);
   }
 
-  #outputStarted(event: EventOf<'output-operation-started'>): void {
+  #outputStarted(event: EventOf<'output-operation-started'>, startTimeMs: number): void {
     const { batchTimeMs, outputIndex: id, outputId: name } = event;
     const description = describeOutput(this.#options.graph.node(name));
-    const startTimeMs = this.#options.clock.wallMs();
     const output = { batchTimeMs, id, name, description, startTimeMs };
     const { outputOperations = [] } = this.#batches.get(batchTimeMs) ?? {};
     this.#batch(batchTimeMs, { outputOperations: [...outputOperations, output] });

@@ -147,34 +147,26 @@ export class Graph {
   /** In order of creation. */
   readonly nodes: readonly GraphNode[];
   readonly #byId: ReadonlyMap<string, GraphNode>;
+  readonly inputs: readonly GraphNode[];
+  /** Output operations in declaration order, which is the order of jobs. */
+  readonly outputs: readonly GraphNode[];
+  /** Operators that keep state, in order of creation. */
+  readonly stateful: readonly GraphNode[];
 
   /** @param nodes with unique ids, parents before children; kept, so leave them alone. */
   constructor(nodes: readonly GraphNode[]) {
     this.nodes = nodes;
     this.#byId = new Map(nodes.map((node) => [node.id, node]));
+    const withRole = (role: OperatorRole): readonly GraphNode[] =>
+      nodes.filter((node) => roleOf(node.kind) === role);
+    this.inputs = withRole('input');
+    this.outputs = withRole('output');
+    this.stateful = withRole('state');
   }
 
   /** @throws {MillraceError} BROKEN_INVARIANT when there is no such operator. */
   node(id: string): GraphNode {
     return present(this.#byId.get(id), `operator ${id} of the graph`);
-  }
-
-  get inputs(): readonly GraphNode[] {
-    return this.#withRole('input');
-  }
-
-  /** Output operations in declaration order, which is the order of jobs. */
-  get outputs(): readonly GraphNode[] {
-    return this.#withRole('output');
-  }
-
-  /** Operators that keep state, in order of creation. */
-  get stateful(): readonly GraphNode[] {
-    return this.#withRole('state');
-  }
-
-  #withRole(role: OperatorRole): readonly GraphNode[] {
-    return this.nodes.filter((node) => roleOf(node.kind) === role);
   }
 }
 

@@ -94,7 +94,13 @@ export interface TaskSpec {
 /** An empty shuffle piece is `null`. */
 export type TaskValue =
   | { readonly kind: 'shuffle-write'; readonly pieces: readonly (SharedBytes | null)[] }
-  | { readonly kind: 'collect'; readonly bytes: SharedBytes | null; readonly recordCount: number }
+  | {
+      readonly kind: 'collect';
+      readonly bytes: SharedBytes | null;
+      readonly recordCount: number;
+      /** Instead of bytes, where no task was needed (empty-partition.ts). */
+      readonly records?: readonly unknown[];
+    }
   | { readonly kind: 'count'; readonly recordCount: number }
   | { readonly kind: 'sink'; readonly token: unknown; readonly recordCount: number }
   | { readonly kind: 'foreach-partition'; readonly recordCount: number }

@@ -136,8 +136,10 @@ class GroupEncoder {
       this.#writer.write(header, slabAt, headerSeed(this.#place.salt, at));
       const payloadEnd = payloadAt + bytes.length;
       slabAt = roundUp(payloadEnd, header.isRoundedUp ? PAGE_BYTES : RECORD_ALIGN_BYTES);
-      // The slab still holds an earlier group.
-      for (let gap = payloadEnd; gap < slabAt; gap += 1) slab[gap] = 0;
+      // The slab still holds an earlier group. Up to a page behind the last record, and a few bytes
+      // behind each other one, for which a call would cost more than the loop.
+      if (header.isRoundedUp) slab.fill(0, payloadEnd, slabAt);
+      else for (let gap = payloadEnd; gap < slabAt; gap += 1) slab[gap] = 0;
     }
     this.#views.push(slab.subarray(startSlabAt, slabAt));
     this.#slabAt = slabAt;

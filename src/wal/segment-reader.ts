@@ -1,7 +1,7 @@
 /** Reads one segment file through a window of bounded memory, front to back, some parts ahead.
  *
- *     file     …│▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒│░░░░░░░░░░░░░░░░│░░░░░░░░░░░░░░░░│…  ▒ looked at  ░ being read
- *     moveTo           tail ▒▒▒▒│░░░░░░░░░░░░░░░░│    the rest of ▒ is copied in front of the first ░
+ *     file     …│▒▒▒▒▒▒▒▒▒▒▒▒│░░░░░░░░░░░░│░░░░░░░░░░░░│…     ▒ looked at    ░ being read
+ *     moveTo       tail ▒▒▒▒│░░░░░░░░░░░░│       the rest of ▒ is copied in front of the first ░
  *
  * So the disk reads while CRCs are computed, and its thread always has the next part to read. A
  * record that does not fit is read by itself, and memory grows only for one whose header was found
@@ -17,7 +17,7 @@ import { PAGE_BYTES, roundUp } from './record-header.ts';
 
 /** What is read at once: two usual blocks. */
 const PART_BYTES = 2 * 1024 * 1024;
-/** So much of a record that goes on behind the window is kept; of a longer one all is read again. */
+/** So much of a record that goes on behind the window is kept; a longer one is read again. */
 const TAIL_BYTES = 2 * 1024 * 1024;
 const PARTS_AHEAD = 2;
 

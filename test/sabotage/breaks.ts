@@ -4,6 +4,7 @@ import { BENCHMARKS_BREAKS } from './breaks/benchmarks.ts';
 import { CRASH_KIT_BREAKS } from './breaks/crash-kit.ts';
 import { DEDUPE_BREAKS } from './breaks/dedupe.ts';
 import { DISK_THREAD_BREAKS } from './breaks/disk-thread.ts';
+import { EMPTY_BATCH_BREAKS } from './breaks/empty-batches.ts';
 import { ENGINE_SIMULATION_BREAKS } from './breaks/engine-simulation.ts';
 import { ENGINE_BREAKS } from './breaks/engine.ts';
 import { FAULTS_BREAKS } from './breaks/faults.ts';
@@ -64,4 +65,5 @@ export const BREAKS: readonly Break[] = [
   ...CRASH_KIT_BREAKS,
   ...TUNE_BREAKS,
   ...TUNE_SAMPLE_BREAKS,
+  ...EMPTY_BATCH_BREAKS,
 ];

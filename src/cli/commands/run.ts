@@ -7,6 +7,7 @@ import { MillraceError } from '../../core/errors.ts';
 import type { EngineEvent } from '../../core/events.ts';
 import type { ResolvedOptions } from '../../core/options.ts';
 import { StreamingContext } from '../../driver/stream-context.ts';
+import { dataLines } from '../data-lines.ts';
 import { exitCodeOf, formatError } from '../error-report.ts';
 import type { CliIo } from '../io.ts';
 import { WRONG_USE_EXIT_CODE } from '../program.ts';
@@ -108,10 +109,10 @@ class RunSession {
       ...flags.options,
       ...(flags.batches === undefined ? {} : { batches: flags.batches }),
       dropState: flags.dropState,
-      printLine: (line) => {
+      printLine: dataLines((text) => {
         talk.beforeData();
-        surroundings.io.out(`${line}\n`);
-      },
+        surroundings.io.out(text);
+      }),
       onEvent: (event) => this.#hear(event, talk),
     });
     this.#options = context.options;
