@@ -156,6 +156,14 @@ describe('a device that loses bytes', () => {
     expect(reader.fault).toEqual({ fromBytes: 4 * MIB, toBytes: 6 * MIB, errno: 'EIO' });
   });
 
+  it('is another thing than a read that could not be made, which is made again', async () => {
+    const { file, reader } = open(20 * MIB);
+    file.failure = { at: 5 * MIB, errno: 'EMFILE' };
+    await reader.moveTo(0, 100);
+    expect(await reader.moveTo(MIB, 9 * MIB)).toBe(true);
+    expect(reader.fault).toBeUndefined();
+  });
+
   it('is not told where nobody looks', async () => {
     const { file, reader } = open(20 * MIB);
     file.failure = { at: 5 * MIB, errno: 'EIO' };
