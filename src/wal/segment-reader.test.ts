@@ -10,6 +10,11 @@ const MIB = 1024 * 1024;
 const PAGE = 4096;
 const PATH = '/log/1.wal';
 
+/** No two words of it are the same. */
+const WORDS = new Uint32Array(7 * MIB);
+for (let index = 0; index < WORDS.length; index += 1) WORDS[index] = index;
+const CONTENT = Buffer.from(WORDS.buffer);
+
 interface Call {
   readonly at: number;
   readonly bytes: number;
@@ -33,8 +38,7 @@ class MemoryFile implements DiskFile {
   failure: { readonly at: number; readonly errno: string } | undefined;
 
   constructor(bytes: number) {
-    this.content = Buffer.alloc(bytes);
-    for (let at = 0; at + 4 <= bytes; at += 4) this.content.writeUInt32LE(at, at);
+    this.content = CONTENT.subarray(0, bytes);
   }
 
   read(into: Uint8Array, at: number): Promise<number> {
@@ -77,13 +81,13 @@ function held(reader: SegmentReader, at: number, bytes: number): Buffer {
 }
 
 describe('a segment is read', () => {
-  it.each([1, 2, 3, 4, 5])('whole, by records of any length (%i)', async (seed) => {
+  it.each([1, 2, 3])('whole, by records of any length (%i)', async (seed) => {
     const draw = new Draw(seededRandom(seed));
-    const { file, reader, memory } = open(40 * MIB + 12);
+    const { file, reader, memory } = open(24 * MIB + 12);
     let at = PAGE;
     let largest = 0;
     while (at < file.content.byteLength) {
-      const wanted = draw.chance(0.1) ? draw.below(12 * MIB) : draw.below(2 * MIB);
+      const wanted = draw.chance(0.1) ? draw.below(7 * MIB) : draw.below(2 * MIB);
       const length = Math.min(1 + wanted, file.content.byteLength - at);
       largest = Math.max(largest, length);
       expect(await reader.moveTo(at, length)).toBe(true);
