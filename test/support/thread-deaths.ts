@@ -12,13 +12,14 @@ const DEATHS = 2;
 /** `dieIfAsked` takes the file away and dies; receiver threads look for it all the time. */
 export function watcher(file: string, way: string): string {
   return `import { renameSync } from 'node:fs';
-import { workerData } from 'node:worker_threads';
+import { isMainThread, workerData } from 'node:worker_threads';
 let calls = 0;
 function dieIfAsked() {
   try { renameSync(${JSON.stringify(file)}, ${JSON.stringify(`${file}-taken`)}); } catch { return; }
   ${way};
 }
-const isReceiverThread = workerData?.executorIndex !== undefined;
+// Receiver threads are told later what they are for, task threads at their start.
+const isReceiverThread = !isMainThread && workerData === undefined;
 if (isReceiverThread && ${JSON.stringify(file)}.endsWith('receiver')) setInterval(dieIfAsked, 2);`;
 }
 
