@@ -1,7 +1,8 @@
 /** Filter + count of which the filter drops nothing. @module */
 import { definePipeline } from 'millrace';
-import { RECORD_BYTES, isText } from './generator-work.ts';
+import { generatedLines } from './generated-lines.ts';
+import { isText } from './generator-work.ts';
 
 export default definePipeline({ name: 'count' }, (ssc) => {
-  ssc.generatorStream({ recordBytes: RECORD_BYTES }).filter(isText).count().print();
+  generatedLines(ssc).filter(isText).count().print();
 });

@@ -1,7 +1,8 @@
 /** Filter + count at full speed. @module */
 import { definePipeline } from 'millrace';
-import { RECORD_BYTES, isSelected } from './generator-work.ts';
+import { generatedLines } from './generated-lines.ts';
+import { isSelected } from './generator-work.ts';
 
 export default definePipeline({ name: 'filter-count' }, (ssc) => {
-  ssc.generatorStream({ recordBytes: RECORD_BYTES }).filter(isSelected).count().print();
+  generatedLines(ssc).filter(isSelected).count().print();
 });

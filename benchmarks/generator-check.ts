@@ -1,16 +1,17 @@
 /** Checks what the generator pipelines printed. Generated lines are known in advance, so every
  * count of every sample can be checked exactly. @module */
 import { LINE_COUNT, makeLines } from '../src/sources/generator-lines.ts';
+import { inputCounts } from './batch-records.ts';
 import type { EngineProcess } from './engine-process.ts';
 import { RECORD_BYTES, isSelected, isText, wordWeight } from './generator-work.ts';
 
-/** Pipelines over one generator whose sums do not depend on how its records fall into batches. */
+/** Pipelines over generated lines whose sums do not depend on how its records fall into batches. */
 export type SummedPipeline = 'count' | 'filter-count' | 'word-count';
 
 /** What a pipeline's results add up to. */
 export type Sums = Readonly<Record<string, number>>;
 
-/** Of the first `count` records. @returns `selected` lines, or `words` and their `weighted` sum. */
+/** Of the first `count` records of an input. @returns `selected` lines, or `words` and their `weighted` sum. */
 export function expectedSums(
   pipeline: SummedPipeline,
   count: number,
@@ -30,10 +31,11 @@ export function expectedSums(
 
 /** @throws when what was printed is not what the records that went through must give. */
 export function checkOutput(pipeline: SummedPipeline, engine: EngineProcess): void {
-  const expected = expectedSums(pipeline, engine.recordCount);
+  const ofInputs = inputCounts(engine).map((count) => expectedSums(pipeline, count));
   for (const [name, found] of Object.entries(printedSums(pipeline, engine.output))) {
-    if (found === expected[name]) continue;
-    throw new Error(`${found} ${name}, but ${expected[name]} were sent`);
+    const expected = sum(ofInputs.map((sums) => sums[name] ?? Number.NaN));
+    if (found === expected) continue;
+    throw new Error(`${found} ${name}, but ${expected} were sent`);
   }
 }
 

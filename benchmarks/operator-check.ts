@@ -2,6 +2,8 @@
  * advance and one receiver stores them in order: so how many records a batch has says which.
  * Pure. @module */
 import { LINE_COUNT, makeLines } from '../src/sources/generator-lines.ts';
+import { batchesOf } from './batch-records.ts';
+import type { BatchRecords } from './batch-records.ts';
 import type { EngineProcess } from './engine-process.ts';
 import {
   JSON_LINES,
@@ -25,13 +27,6 @@ export const OPERATOR_PIPELINES = [
 ] as const;
 export type OperatorPipeline = (typeof OPERATOR_PIPELINES)[number];
 
-/** One completed batch. */
-export interface BatchRecords {
-  readonly batchTimeMs: number;
-  /** Records of each input, in the order of the pipeline. */
-  readonly inputs: readonly number[];
-}
-
 /** The records of one input in one batch, by their numbers: from `from` on, before `to`. */
 interface Range {
   readonly from: number;
@@ -51,22 +46,6 @@ export function checkOperator(pipeline: OperatorPipeline, engine: EngineProcess)
   if (printed.length > expected.length) {
     throw new Error(`${printed.length} lines were printed, and ${expected.length} are right`);
   }
-}
-
-function batchesOf({ lines }: EngineProcess): BatchRecords[] {
-  const inputs = new Map<unknown, number[]>();
-  for (const line of lines) {
-    if (line.event !== 'batch-submitted') continue;
-    const received = line['inputs'] as readonly { readonly recordCount: number }[];
-    const counts = received.map(({ recordCount }) => recordCount);
-    inputs.set(line['batchTimeMs'], counts);
-  }
-  return lines
-    .filter(({ event }) => event === 'batch-completed')
-    .map(({ batchTimeMs }) => ({
-      batchTimeMs: Number(batchTimeMs),
-      inputs: inputs.get(batchTimeMs) ?? [],
-    }));
 }
 
 /** What each batch must print, in their order. */

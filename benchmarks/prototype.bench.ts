@@ -17,7 +17,12 @@ import { pipelineThroughput } from './pipeline-throughput.bench.ts';
 import type { PrototypeAnswer, PrototypeTask } from './prototype-program.ts';
 
 const PROGRAM = fileURLToPath(new URL('prototype-program.ts', import.meta.url));
-const SETTING = { batchInterval: '200ms', blockInterval: '200ms', memory: '512MiB' };
+const SETTING = {
+  batchInterval: '200ms',
+  blockInterval: '200ms',
+  memory: '512MiB',
+  receivers: 1, // as the prototype has
+};
 const WARM_UP_MS = 2_000;
 /** Beside what is measured, for whatever a busy machine takes to start and to end. */
 const EXTRA_MS = 60_000;

@@ -1,8 +1,8 @@
 /** Word count at full speed. @module */
 import { definePipeline } from 'millrace';
-import { RECORD_BYTES } from './generator-work.ts';
+import { generatedLines } from './generated-lines.ts';
 import { printWordSums } from './word-sums.ts';
 
 export default definePipeline({ name: 'word-count' }, (ssc) => {
-  printWordSums(ssc.generatorStream({ recordBytes: RECORD_BYTES }));
+  printWordSums(generatedLines(ssc));
 });

@@ -15,8 +15,9 @@ const GUARANTEES: Readonly<Record<Level, Guarantee>> = {
 };
 const ON_THREAD = { disk: 'thread' };
 /** Batches of a second, as the peers' windows and batches; blocks are full long before 200 ms. Half
- * of the memory that the JVMs get: what is received in a second has to fit. */
-const SETTING = { batchInterval: '1s', blockInterval: '200ms', memory: '2GiB' };
+ * of the memory that the JVMs get: what is received in a second has to fit. A receiver for each
+ * core, as Flink's sources. */
+const SETTING = { batchInterval: '1s', blockInterval: '200ms', memory: '2GiB', receivers: 2 };
 
 /** One side of a pair. @param conditions gives a fresh directory for each sample. */
 export function ours(workload: Workload, level: Level, conditions: () => Conditions): Contestant {

@@ -1,8 +1,11 @@
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.LongStream;
 import org.apache.spark.SparkConf;
 import org.apache.spark.storage.StorageLevel;
 import org.apache.spark.streaming.Durations;
@@ -15,7 +18,7 @@ import org.apache.spark.streaming.scheduler.StreamingListenerBatchCompleted;
 import scala.Tuple2;
 
 /**
- * Spark Streaming: one receiver, batches of one second, in one process.
+ * Spark Streaming: receivers, batches of one second, in one process.
  *
  * <p>Usage: SparkPeer count|filter-count|word-count wal|off DIR LINES WARM_UP_MS MEASURE_MS. The receiver
  * stores blocks itself, which saves Spark its block generator; with the log on, store returns when the
@@ -28,23 +31,30 @@ public final class SparkPeer {
   /** Records that no batch has counted yet, at most: what memory is for. */
   private static final AtomicLong pendingMax = new AtomicLong();
 
-  private static final AtomicLong made = new AtomicLong();
+  private static final int RECEIVERS = Integer.getInteger("receivers", 1);
+
+  /** By each receiver, which all begin with the first line. */
+  private static final AtomicLongArray made = new AtomicLongArray(RECEIVERS);
+
   private static final AtomicLong counted = new AtomicLong();
   private static volatile boolean isStopping;
 
-  /** The receiver's thread: nothing is stored when it has ended. */
-  private static volatile Thread receiving;
+  /** The receivers' threads: nothing is stored when they have ended. */
+  private static final List<Thread> receiving = new CopyOnWriteArrayList<>();
 
   private static final class LineReceiver extends Receiver<String> {
-    LineReceiver() {
+    private final int index;
+
+    LineReceiver(int index) {
       super(StorageLevel.MEMORY_ONLY_SER());
+      this.index = index;
     }
 
     @Override
     public void onStart() {
       Thread thread = new Thread(this::storeBlocks, "lines");
       thread.setDaemon(true);
-      receiving = thread;
+      receiving.add(thread);
       thread.start();
     }
 
@@ -53,13 +63,13 @@ public final class SparkPeer {
 
     private void storeBlocks() {
       while (!isStopping && !isStopped()) {
-        if (made.get() - counted.get() > pendingMax.get()) {
+        if (madeInAll() - counted.get() > pendingMax.get()) {
           LockSupport.parkNanos(1_000_000);
           continue;
         }
-        long first = made.get();
+        long first = made.get(index);
         store(block(first));
-        made.set(first + BLOCK_RECORDS);
+        made.set(index, first + BLOCK_RECORDS);
       }
     }
 
@@ -118,13 +128,16 @@ public final class SparkPeer {
     Work.load(args[0], args[3]);
     pendingMax.set(isWordCount ? 3_000_000 : 8_000_000);
     JavaStreamingContext context = open(args[2], hasLog);
-    JavaDStream<String> lines = context.receiverStream(new LineReceiver());
+    JavaDStream<String> lines = context.receiverStream(new LineReceiver(0));
+    for (int index = 1; index < RECEIVERS; index++) {
+      lines = lines.union(context.receiverStream(new LineReceiver(index)));
+    }
     if (isWordCount) countWords(lines);
     else countSelected(lines);
     Batches batches = new Batches();
     context.addStreamingListener(batches);
     context.start();
-    while (made.get() == 0) Thread.sleep(1);
+    while (madeInAll() == 0) Thread.sleep(1);
     long startedMs = System.currentTimeMillis();
     int first = batches.firstFrom(startedMs + Long.parseLong(args[4]));
     long[] begin = batches.at(first);
@@ -132,19 +145,24 @@ public final class SparkPeer {
     long records = batches.recordsBetween(first, last);
     double seconds = (batches.at(last)[0] - begin[0]) / 1e3;
     isStopping = true;
-    receiving.join(Work.DRAIN_MS_MAX);
+    for (Thread thread : receiving) thread.join(Work.DRAIN_MS_MAX);
     long limitMs = System.currentTimeMillis() + Work.DRAIN_MS_MAX;
-    while (counted.get() < made.get() && System.currentTimeMillis() < limitMs) Thread.sleep(5);
+    while (counted.get() < madeInAll() && System.currentTimeMillis() < limitMs) Thread.sleep(5);
     String sums = isWordCount ? "\"words\":%d,\"weighted\":%d" : "\"selected\":%d";
-    Work.answer(records, seconds, List.of(made.get()), sums.formatted(total.get(), weighted.get()));
+    List<Long> fed = LongStream.range(0, RECEIVERS).map(index -> made.get((int) index)).boxed().toList();
+    Work.answer(records, seconds, fed, sums.formatted(total.get(), weighted.get()));
     Runtime.getRuntime().halt(0); // a graceful end takes seconds and changes nothing
+  }
+
+  private static long madeInAll() {
+    return LongStream.range(0, RECEIVERS).map(index -> made.get((int) index)).sum();
   }
 
   private static JavaStreamingContext open(String directory, boolean hasLog) {
     SparkConf conf =
         new SparkConf()
             .setAppName("peer")
-            .setMaster("local[3]") // the receiver keeps one for itself
+            .setMaster("local[" + (2 + RECEIVERS) + "]") // each receiver keeps one for itself
             .set("spark.ui.enabled", "false")
             .set("spark.driver.bindAddress", "127.0.0.1")
             .set("spark.driver.host", "127.0.0.1")
