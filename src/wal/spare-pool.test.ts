@@ -77,8 +77,9 @@ describe('the end of a pool', () => {
 describe('freed segments', () => {
   const SPARES_MIN = 2;
 
-  /** Uses up `taken` spares, then frees as many, as a truncation does. */
-  async function interval(spares: SparePool, taken: number): Promise<void> {
+  /** Uses up `taken` spares, then frees as many, as a truncation does after each batch. */
+  async function interval(spares: SparePool, taken: number, lengthMs = 200): Promise<void> {
+    clock.advance(lengthMs);
     const paths: string[] = [];
     for (let n = 0; n < taken; n += 1) {
       paths.push((await spares.take()) as string);
@@ -105,24 +106,38 @@ describe('freed segments', () => {
     expect(disk.counts.create).toBe(made);
   });
 
-  it('are kept, also when as many are used up every other time only', async () => {
+  it('are kept, also when as many are used up now and then only', async () => {
     const spares = pool({ sparesMin: SPARES_MIN });
-    for (let round = 0; round < 4; round += 1) await interval(spares, 1 + (round % 2));
+    const twenty = async (): Promise<void> => {
+      for (let round = 1; round <= 20; round += 1) await interval(spares, round === 20 ? 2 : 1);
+    };
+    await twenty();
     const made = disk.counts.create;
-    for (let round = 0; round < 8; round += 1) await interval(spares, 1 + (round % 2));
+    const kept = disk.counts.unlink;
+    for (let seconds = 0; seconds < 60; seconds += 4) await twenty();
+    expect(disk.counts.create).toBe(made);
+    expect(disk.counts.unlink).toBe(kept);
+  });
+
+  it('are kept, also when a batch takes longer than a need is remembered', async () => {
+    const spares = pool({ sparesMin: SPARES_MIN });
+    const longBatch = 60_000;
+    for (let round = 0; round < 4; round += 1) await interval(spares, 1 + (round % 2), longBatch);
+    const made = disk.counts.create;
+    for (let round = 0; round < 8; round += 1) await interval(spares, 1 + (round % 2), longBatch);
     expect(disk.counts.create).toBe(made);
   });
 
-  it('are removed by and by when fewer are used up', async () => {
+  it('are removed after a while when fewer are used up', async () => {
     const spares = pool({ sparesMin: SPARES_MIN });
     for (let round = 0; round < 3; round += 1) await interval(spares, 12);
     expect(spares.count).toBeGreaterThanOrEqual(12);
     const counts: number[] = [];
-    for (let round = 0; round < 9; round += 1) {
-      await interval(spares, 1);
+    for (let round = 0; round < 7; round += 1) {
+      await interval(spares, 1, 4_000);
       counts.push(spares.count - SPARES_MIN);
     }
-    expect(counts).toEqual([9, 7, 6, 4, 3, 3, 2, 2, 1]);
+    expect(counts).toEqual([12, 12, 12, 12, 12, 1, 1]);
     expect(await disk.list(DIRECTORY)).toHaveLength(SPARES_MIN + 1);
   });
 });

@@ -5,8 +5,9 @@
  * written in 1 MiB pieces in the background (64 MiB: 25 ms directly to the device, several times
  * that through the page cache), one file at a time: one at first, `sparesMin` after the first use.
  * Freed segments come back as they are; their next salt makes the old bytes void. As many are kept
- * as were used up between two truncations: a log of long batches frees many at once and needs as
- * many until the next time, and each that is removed has to be written with zeros again.
+ * as were used up between two truncations of the last seconds: a log of long batches frees many at
+ * once and needs as many until the next time, and each that is removed has to be written with zeros
+ * again. To remove one may take the disk longer than twenty groups, and the log waits for that.
  *
  *     enough ── no room for one more ──► short (held when only the reserve is left)
  *        ▲                                 │ tries again: 1 s … 30 s later, and after a truncation
@@ -28,8 +29,9 @@ import type { Shortage } from './shortage.ts';
 const ZEROS_BYTES = 1024 * 1024;
 const RETRY_DELAY_MS = 1_000;
 const RETRY_DELAY_MAX_MS = 30_000;
-/** Of what was needed before, after a truncation that saw less. */
-const NEED_KEPT = 3 / 4;
+/** How long a need is remembered at least, and at most about twice as long. In time, not in
+ * truncations: those of short batches come so fast that one without a need says nothing. */
+const NEED_KEPT_MS = 10_000;
 
 export interface SparePoolOptions {
   readonly disk: Disk;
@@ -60,8 +62,10 @@ export class SparePool {
   #wanted: number;
   /** Taken since the last truncation. */
   #taken = 0;
-  /** How many are likely to be until the next one, before it is rounded up. */
+  /** The most that were, in this period and in the one before. */
   #recentNeed = 1;
+  #formerNeed = 1;
+  #periodStartMs: number;
   #isClosed = false;
   #isPatient = true;
   #preparing: Promise<void> | undefined;
@@ -78,6 +82,7 @@ export class SparePool {
     this.#leftovers = options.leftovers;
     this.#wanted = Math.min(1 + options.sparesReserved, options.sparesMin);
     this.#zeros = options.disk.allocateAligned(Math.min(ZEROS_BYTES, options.segmentBytes));
+    this.#periodStartMs = options.clock.monotonicMs();
   }
 
   /** Spares that are ready. */
@@ -101,13 +106,19 @@ export class SparePool {
   }
 
   get #enough(): number {
-    return this.#options.sparesMin + Math.max(1, Math.ceil(this.#recentNeed));
+    return this.#options.sparesMin + Math.max(this.#recentNeed, this.#formerNeed);
   }
 
   /** A truncation begins: looks back at how many spares were used up since the last one. A sudden
-   * need is believed at once, and forgotten by and by. */
+   * need is believed at once, and forgotten when it has not come again for a while. */
   lookBack(): void {
-    this.#recentNeed = Math.max(this.#taken, this.#recentNeed * NEED_KEPT);
+    const nowMs = this.#options.clock.monotonicMs();
+    if (nowMs - this.#periodStartMs >= NEED_KEPT_MS) {
+      this.#periodStartMs = nowMs;
+      this.#formerNeed = this.#recentNeed;
+      this.#recentNeed = 1;
+    }
+    this.#recentNeed = Math.max(this.#recentNeed, this.#taken);
     this.#taken = 0;
   }
 
