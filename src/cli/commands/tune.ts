@@ -2,7 +2,7 @@
  *
  * Everything that could be wrong is looked at before anything is written. While it runs, the
  * process's signals belong to it. @module */
-import { accessSync, constants, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -16,6 +16,7 @@ import { inScratch } from '../bench/scratch.ts';
 import { loadForTool } from '../check/loaded-pipeline.ts';
 import { nodeDisk } from '../../wal/node-disk.ts';
 import type { CliIo } from '../io.ts';
+import { mayAccess } from '../path-access.ts';
 import { problemsError } from '../problem-list.ts';
 import { readTuneArguments } from '../tune/tune-arguments.ts';
 import type { TuneArguments } from '../tune/tune-arguments.ts';
@@ -116,17 +117,8 @@ async function checkPlaces(
 function linesProblems(path: string): string[] {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found?.isFile() === true && found.size === 0) return [`--lines: ${path} is empty`];
-  const isReadable = found?.isFile() === true && mayRead(path);
+  const isReadable = found?.isFile() === true && mayAccess(path, 'read');
   return isReadable ? [] : [`--lines: there is no file ${path} that can be read`];
-}
-
-function mayRead(path: string): boolean {
-  try {
-    accessSync(path, constants.R_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** What is given beside the setting. */

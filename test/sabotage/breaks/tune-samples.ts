@@ -44,8 +44,8 @@ export const TUNE_SAMPLE_BREAKS: readonly Break[] = [
     name: 'tuning: samples lie inside the checkpoint directory',
     violates: 'a checkpoint directory holds what its engine wrote',
     file: 'src/cli/tune/sample-place.ts',
-    find: ' && isWritable(parent) ? parent : wanted;\n',
-    replace: ' && isWritable(parent) ? wanted : wanted;\n',
+    find: " && mayAccess(parent, 'write') ? parent : wanted;\n",
+    replace: " && mayAccess(parent, 'write') ? wanted : wanted;\n",
     caughtBy: unit('src/cli/tune/sample-place.test.ts', 'not in it'),
   },
   {
