@@ -3,6 +3,7 @@
 import type { Environment } from '../bench/environment.ts';
 import { spreadOf } from '../bench/statistics.ts';
 import type { Spread } from '../bench/statistics.ts';
+import type { FailedSampleResult } from './failed-sample.ts';
 import { SettingSpace, flagsText, optionsText, settingText, settingsOf } from './setting.ts';
 import type { Axes, Setting } from './setting.ts';
 import type { Choice, Standings } from './standings.ts';
@@ -39,7 +40,8 @@ export interface Recommendation {
   readonly recordsPerSecond: number;
   readonly latencyMs: { readonly p50: Spread; readonly max: Spread };
   readonly repetitions: number;
-  /** Enough repetitions, all neighbours tried, and no other setting that could be as good. */
+  /** Enough repetitions, all neighbours tried, no other setting that could be as good, and no
+   * sample of it that failed. */
   readonly isSure: boolean;
   /** Settings whose samples overlap with its own. */
   readonly rivals: readonly Setting[];
@@ -69,6 +71,8 @@ export interface TuneReport {
   readonly budgetMs: number;
   readonly usedMs: number;
   readonly isInterrupted: boolean;
+  /** The sample whose failure has ended the run; `null`: none. It is not among the samples. */
+  readonly failedSample: FailedSampleResult | null;
   /** `null`: the highest rate was looked for. */
   readonly wantedRate: number | null;
   readonly axes: Axes;
@@ -104,15 +108,21 @@ const REPETITIONS_MIN = 3;
 export function tuneReportOf({ samples, standings, ...rest }: Found): TuneReport {
   const settings = standings.ranked().map((setting) => resultOf(setting, samples));
   const choice = standings.choice();
-  const { axes } = rest;
+  const { axes, failedSample } = rest;
   return {
     format: 'millrace-tune',
     version: 1,
     ...rest,
     sampleCount: samples.length,
     settings,
-    recommendation: choice === undefined ? null : recommend(choice, standings, { settings, axes }),
+    recommendation:
+      choice === undefined ? null : recommend(choice, standings, { settings, axes, failedSample }),
   };
+}
+
+/** Whether it was this setting whose sample failed. */
+export function isOf(failed: FailedSampleResult | null, setting: Setting): boolean {
+  return failed !== null && settingText(failed.setting) === settingText(setting);
 }
 
 function resultOf(setting: Setting, samples: readonly TakenSample[]): SettingResult {
@@ -153,7 +163,7 @@ function rateResult(samples: readonly TuneSample[]): RateResult {
 function recommend(
   choice: Choice,
   standings: Standings,
-  { settings, axes }: Pick<TuneReport, 'settings' | 'axes'>,
+  { settings, axes, failedSample }: Pick<TuneReport, 'settings' | 'axes' | 'failedSample'>,
 ): Recommendation | null {
   const { setting, rate, outcomes, kind } = choice;
   const rates = settings.find((result) => result.setting === setting)?.rates ?? [];
@@ -165,7 +175,8 @@ function recommend(
   const space = new SettingSpace(settingsOf(axes));
   const neighbours = space.neighbours(space.nearest(setting));
   const untriedNeighbours = neighbours.filter((each) => !standings.isTried(each)).length;
-  const isTold = outcomes.length >= REPETITIONS_MIN && kind !== 'unchecked';
+  const isTold =
+    outcomes.length >= REPETITIONS_MIN && kind !== 'unchecked' && !isOf(failedSample, setting);
   return {
     setting,
     recordsPerSecond: rate,

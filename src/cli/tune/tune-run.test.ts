@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ManualClock } from '../../../test/support/manual-clock.ts';
+import { MillraceError } from '../../core/errors.ts';
 import { BenchProgress } from '../bench/bench-progress.ts';
 import { Interrupted } from '../bench/scratch.ts';
 import { settingsOf } from './setting.ts';
@@ -137,6 +138,20 @@ it('ends with what was measured so far when a signal comes', async () => {
   });
   expect(outcome).toMatchObject({ interrupted: { exitCode: 130 } });
   expect('samples' in outcome && outcome.samples).toHaveLength(3);
+  expect(existsSync(join(scratch, 'sample'))).toBe(false);
+});
+
+it('ends with what was measured so far when a sample fails, and says which', async () => {
+  const error = new MillraceError('RECEIVER_FAILED', 'no record came');
+  const { outcome, tasks } = await trial({
+    onSample: (_task, index) => {
+      if (index === 2) throw error;
+    },
+  });
+  expect(tasks).toHaveLength(2);
+  expect(outcome).toMatchObject({ interrupted: undefined, failed: { number: 3, error } });
+  expect('samples' in outcome && outcome.samples).toHaveLength(2);
+  expect('standings' in outcome && outcome.standings.count).toBe(2);
   expect(existsSync(join(scratch, 'sample'))).toBe(false);
 });
 
