@@ -67,6 +67,11 @@ describe('the settings', () => {
   });
 });
 
+it('knows the inputs that have receivers: those are waited for', () => {
+  const two: Build = (ssc) => ssc.generatorStream().union(ssc.textFileStream('dir')).print();
+  expect(plan(two).inputIds).toEqual(['generatorStream-0']);
+});
+
 it('knows when lines could stand in for the inputs', () => {
   expect(plan(MADE).takesLines).toBe(true);
   const mixed: Build = (ssc) => ssc.generatorStream().union(ssc.textFileStream('dir')).print();

@@ -2,7 +2,7 @@
  * samples are, what stands in for inputs and outputs. Pure. @module */
 import { MillraceError, toError } from '../../core/errors.ts';
 import type { ResolvedOptions } from '../../core/options.ts';
-import type { Graph } from '../../dstream/graph.ts';
+import type { Graph, GraphNode } from '../../dstream/graph.ts';
 import { inputOptions } from '../../dstream/input-options.ts';
 import { StreamTimes } from '../../dstream/stream-times.ts';
 import { belongsToOneDirectory } from '../../sinks/table-target.ts';
@@ -21,6 +21,8 @@ export interface TunePlan {
   readonly axes: Axes;
   /** Of the graph, over all inputs. */
   readonly receivers: number;
+  /** Of the inputs with receivers. */
+  readonly inputIds: readonly string[];
   readonly isSourceEndless: boolean;
   /** `--lines` is not given, and could stand in for the inputs. */
   readonly takesLines: boolean;
@@ -85,6 +87,7 @@ export function planTune({ given, graph, options, cores, linesFile }: PlanInput)
   const times = timesOf(given.budgetMs, slideOf(graph, Math.min(...axes.batchIntervalsMs)));
   const inputs = {
     receivers,
+    inputIds: receivingInputs(graph).map(({ id }) => id),
     isSourceEndless,
     takesLines: linesFile === undefined && takesLines(graph.nodes),
   };
@@ -132,10 +135,14 @@ function receiversOf(graph: Graph): number {
   return graph.inputs.reduce((sum, node) => sum + inputOptions(node).receivers, 0);
 }
 
+function receivingInputs(graph: Graph): GraphNode[] {
+  return graph.inputs.filter((node) => inputOptions(node).receivers > 0);
+}
+
 /** What a run takes without any flag. */
 function ownSetting(graph: Graph, options: ResolvedOptions): Setting {
   const { blockIntervalMs, batchIntervalMs, executors } = options;
-  const inputs = graph.inputs.filter((node) => inputOptions(node).receivers > 0).length;
+  const inputs = receivingInputs(graph).length;
   const usual = Math.max(1, Math.min(inputs, RECEIVER_EXECUTORS_DEFAULT_MAX));
   const receiverExecutors = options.receiverExecutors ?? usual;
   return { blockIntervalMs, batchIntervalMs, executors, receiverExecutors };

@@ -43,13 +43,16 @@ afterEach(() => rmSync(scratch, { recursive: true, force: true }));
 interface Given {
   readonly hasCheckpoint?: boolean;
   readonly onSample?: (task: TuneTask, index: number) => void;
+  /** Said by the process of the first sample. */
+  readonly notice?: string;
 }
 
-async function trial({ hasCheckpoint = true, onSample }: Given = {}) {
+async function trial({ hasCheckpoint = true, onSample, notice }: Given = {}) {
+  const said: string[] = [];
   const clock = new ManualClock();
   const io = {
     out: () => undefined,
-    err: () => undefined,
+    err: (text: string) => void said.push(text),
     isOutTerminal: false,
     isErrTerminal: false,
     hasColor: false,
@@ -66,6 +69,7 @@ async function trial({ hasCheckpoint = true, onSample }: Given = {}) {
       first,
       axes: AXES,
       receivers: 3,
+      inputIds: ['lines'],
       isSourceEndless: true,
       takesLines: true,
       replacements: { dropsOutputs: true, linesFile: '/lines' },
@@ -81,7 +85,8 @@ async function trial({ hasCheckpoint = true, onSample }: Given = {}) {
     signal: new AbortController().signal,
     world: {
       clock,
-      sample: (task) => {
+      sample: (task, { onNotice }) => {
+        if (tasks.length === 0 && notice !== undefined) onNotice?.(notice);
         onSample?.(task, tasks.length);
         tasks.push(task);
         clock.advance(TOOK_MS);
@@ -90,7 +95,7 @@ async function trial({ hasCheckpoint = true, onSample }: Given = {}) {
     },
   }).finally(() => progress.close());
   const outcome = await run.catch((error: unknown) => error as Error);
-  return { outcome, tasks };
+  return { outcome, tasks, said };
 }
 
 it('takes each sample in a directory of its own, which is gone before the next', async () => {
@@ -120,6 +125,7 @@ it('tells each process the setting, the rate, and what stands in for what', asyn
   const { tasks } = await trial();
   expect(tasks[0]).toMatchObject({
     receivers: 3,
+    inputIds: ['lines'],
     hasAckTimes: true,
     options: { durability: 'flush' },
     initialRate: 20_000,
@@ -128,6 +134,12 @@ it('tells each process the setting, the rate, and what stands in for what', asyn
   expect(tasks.some(({ wantedRate }) => wantedRate === 90_000)).toBe(true);
   const module = readFileSync(tasks[0]?.pipeline ?? '', 'utf8');
   expect(module).toContain('"dropsOutputs":true,"linesFile":"/lines"');
+});
+
+it('hands on what the process of a sample has to say, behind what the sample is', async () => {
+  const { said } = await trial({ notice: 'nothing comes' });
+  expect(said[0]).toMatch(/^1: batch 200ms/);
+  expect(said[1]).toBe('nothing comes\n');
 });
 
 it('ends with what was measured so far when a signal comes', async () => {

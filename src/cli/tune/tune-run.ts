@@ -6,6 +6,7 @@ import type { Clock } from '../../core/clock.ts';
 import { toError } from '../../core/errors.ts';
 import { threadEntry } from '../../core/thread-entry.ts';
 import type { BenchProgress } from '../bench/bench-progress.ts';
+import type { SampleRun } from '../bench/sample-process.ts';
 import { Interrupted } from '../bench/scratch.ts';
 import { trialText } from './failed-sample.ts';
 import type { FailedSample } from './failed-sample.ts';
@@ -21,7 +22,7 @@ import { TuneSearch } from './tune-search.ts';
 /** What a run needs of the world; tests hand in others. */
 export interface TuneWorld {
   readonly clock: Clock;
-  readonly sample: (task: TuneTask, signal: AbortSignal) => Promise<TuneSample>;
+  readonly sample: (task: TuneTask, run: SampleRun) => Promise<TuneSample>;
 }
 
 export interface TuneRunInput {
@@ -85,7 +86,7 @@ export async function runTune(input: TuneRunInput): Promise<TuneRun> {
     try {
       const fastest = search.standings.fastest();
       const task = taskOf(trial, { ...input, pipeline, directory, fastest });
-      const sample = await world.sample(task, signal);
+      const sample = await world.sample(task, { signal, onNotice: (text) => progress.note(text) });
       samples.push({ trial, sample });
       search.note(trial, outcomeOf(sample), usedMs() - beganMs);
     } catch (error) {
@@ -132,6 +133,7 @@ function taskOf({ setting, wantedRate }: Trial, input: TaskInput): TuneTask {
     checkpointDir: hasCheckpoint ? join(directory, 'home') : false,
     options,
     receivers: plan.receivers,
+    inputIds: plan.inputIds,
     isSourceEndless: plan.isSourceEndless,
     takesLines: plan.takesLines,
     slideBatches: slideBatchesOf(plan.times, setting),

@@ -81,6 +81,14 @@ export const TUNE_SAMPLE_BREAKS: readonly Break[] = [
     caughtBy: unit('src/cli/tune/tune-answer.test.ts', 'ends with its own exit code'),
   },
   {
+    name: 'tuning: a source that gives nothing is waited for without a word',
+    violates: 'who waits is told what for',
+    file: 'src/cli/tune/first-records.ts',
+    find: '  await until(hasCome, QUIET_MS + startMs);\n  if (hasCome()) return;\n',
+    replace: '  await until(hasCome, PATIENCE_MS + startMs);\n  if (hasCome()) return;\n',
+    caughtBy: unit('src/cli/tune/first-records.test.ts', 'says once, and early'),
+  },
+  {
     name: 'a measurement whose terminal is closed leaves its files',
     violates: 'what a measurement wrote is removed, whatever ends it',
     file: 'src/cli/bench/scratch.ts',
