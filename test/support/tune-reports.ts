@@ -1,8 +1,9 @@
 /** Reports of `millrace tune` of samples that a test makes up. @module */
 import type { Setting } from '../../src/cli/tune/setting.ts';
 import { Standings } from '../../src/cli/tune/standings.ts';
+import { timesOf } from '../../src/cli/tune/tune-plan.ts';
 import { tuneReportOf } from '../../src/cli/tune/tune-report.ts';
-import type { TuneReport } from '../../src/cli/tune/tune-report.ts';
+import type { Found, TuneReport } from '../../src/cli/tune/tune-report.ts';
 import type { TakenSample } from '../../src/cli/tune/tune-run.ts';
 import { outcomeOf } from '../../src/cli/tune/tune-sample.ts';
 import type { TuneLoad, TuneSample } from '../../src/cli/tune/tune-sample.ts';
@@ -40,10 +41,7 @@ export function taken(setting: Setting, part: Partial<TuneSample>): TakenSample 
   return { trial: { setting, ...(wantedRate === undefined ? {} : { wantedRate }) }, sample };
 }
 
-export function reportOf(
-  samples: readonly TakenSample[],
-  part: Partial<TuneReport> = {},
-): TuneReport {
+export function reportOf(samples: readonly TakenSample[], part: Partial<Found> = {}): TuneReport {
   const standings = new Standings(part.wantedRate ?? undefined);
   for (const { trial, sample } of samples) standings.note(trial, outcomeOf(sample));
   return tuneReportOf({
@@ -80,6 +78,7 @@ export function reportOf(
     leavesOutQuarantine: false,
     ownSetting: SLOW,
     settingCount: 2,
+    times: timesOf(60_000),
     ...part,
   });
 }

@@ -132,6 +132,7 @@ function reportOf(run: TuneRun, plan: TunePlan, facts: ReportFacts): TuneReport 
   return tuneReportOf({
     samples: run.samples,
     standings: run.standings,
+    times: plan.times,
     usedMs: run.usedMs,
     isInterrupted: run.interrupted !== undefined,
     failedSample: run.failed === undefined ? null : failedResultOf(run.failed),

@@ -11,6 +11,7 @@ import {
 } from '../../../test/support/tune-reports.ts';
 import { curvesOf } from './tune-page-script.ts';
 import { tunePage } from './tune-page.ts';
+import { timesOf } from './tune-plan.ts';
 import { isSourceBound, outcomeOf, speedAndDelay } from './tune-sample.ts';
 import { adviceLines, tuneDoubts, tuneText } from './tune-text.ts';
 
@@ -57,6 +58,22 @@ describe('a recommendation', () => {
     const close = reportOf([taken(FAST, {}), ...held(FAST, 900, 3), ...held(SLOW, 890, 3)]);
     expect(close.recommendation).toMatchObject({ isSure: false, rivals: [SLOW] });
     expect(adviceLines(close).join(' ')).toContain('overlap with them (batch 1s');
+  });
+
+  it('is not sure while windows were still filling', () => {
+    const whole = [taken(FAST, {}), ...held(FAST, 900, 3), taken(SLOW, { recordsPerSecond: 400 })];
+    const times = (fillMs: number) => timesOf(120_000, { slideMs: 0, fillMs });
+    const full = reportOf(whole, { times: times(6_000) });
+    expect(full.recommendation).toMatchObject({ isSure: true, unfilledWindows: null });
+    const report = reportOf(whole, { times: times(90_000) });
+    expect(report.recommendation).toMatchObject({
+      isSure: false,
+      unfilledWindows: { windowMs: 90_000, warmUpMs: 1_000, budgetMs: 30 * 60_000 },
+    });
+    const advice = adviceLines(report).join(' ');
+    expect(advice).toContain('its windows, which reach back 1 m 30 s, were still filling');
+    expect(advice).toContain('samples are measured after 1 s');
+    expect(advice).toContain('from --budget 30m on');
   });
 
   it('is not sure while a neighbour was not tried', () => {

@@ -73,7 +73,7 @@ async function trial({ hasCheckpoint = true, onSample, notice }: Given = {}) {
       isSourceEndless: true,
       takesLines: true,
       replacements: { dropsOutputs: true, linesFile: '/lines' },
-      times: { warmUpMs: 1_000, measureMs: 1_500, slideMs: 0 },
+      times: { warmUpMs: 1_000, measureMs: 1_500, slideMs: 0, fillMs: 0 },
     },
     budgetMs: 60_000,
     wantedRate: undefined,

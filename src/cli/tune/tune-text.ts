@@ -6,6 +6,7 @@ import { spreadText, table, wrapped } from '../bench/text-table.ts';
 import { trialText } from './failed-sample.ts';
 import type { FailedSampleResult } from './failed-sample.ts';
 import { durationText, settingText } from './setting.ts';
+import type { UnfilledWindows } from './tune-plan.ts';
 import { isOf } from './tune-report.ts';
 import { BOUND_SHARE } from './tune-sample.ts';
 import type { TuneLoad } from './tune-sample.ts';
@@ -84,7 +85,8 @@ function headline({ pipeline }: TuneReport, recommendation: Recommendation): str
 const SAMPLES_MIN = 3;
 
 function sureText({ failedSample }: TuneReport, recommendation: Recommendation): string {
-  const { isSure, repetitions, rivals, untriedNeighbours, latencyMs } = recommendation;
+  const { isSure, repetitions, rivals, untriedNeighbours, latencyMs, unfilledWindows } =
+    recommendation;
   const { min, median, max } = latencyMs.p50;
   const times =
     `${repetitions} ${repetitions === 1 ? 'sample' : 'samples'} at this rate, latency ` +
@@ -99,8 +101,18 @@ function sureText({ failedSample }: TuneReport, recommendation: Recommendation):
     ...(untriedNeighbours > 0 ? [`${untriedNeighbours} of its neighbours were not tried`] : []),
     ...(recommendation.kind === 'unchecked' ? ['it was not checked at a fixed rate'] : []),
     ...(isOf(failedSample, recommendation.setting) ? ['a sample of it failed'] : []),
+    ...(unfilledWindows === null ? [] : [unfilledText(unfilledWindows)]),
   ];
   return `Not sure: ${times}; ${reasons.join('; ')}. A longer --budget tells more.`;
+}
+
+/** The rate may be too high then, and the latency too low. */
+function unfilledText({ windowMs, warmUpMs, budgetMs }: UnfilledWindows): string {
+  return (
+    `its windows, which reach back ${spanText(windowMs)}, were still filling: samples are ` +
+    `measured after ${spanText(warmUpMs)}, and batches of full windows have more to do (from ` +
+    `--budget ${budgetMs / 60_000}m on samples wait for them)`
+  );
 }
 
 const BOUNDS: Readonly<Record<keyof TuneLoad, string>> = {
@@ -222,8 +234,8 @@ export function tuneDoubts(report: TuneReport): string[] {
     doubts.push('The directory is memory, not a disk: give --dir on the disk that will be used.');
   }
   doubts.push(
-    'Samples are seconds long: what grows over hours (keyed state, windows that fill, a disk ' +
-      'that slows down) was not seen. Leave room above the rate that you need.',
+    'Samples are seconds long: what grows over hours (keyed state, longer windows, a disk that ' +
+      ' slows down) was not seen. Leave room above the rate that you need.',
   );
   return doubts;
 }
