@@ -1,6 +1,6 @@
-/** Compiles src/ to dist/, joins the modules that a start loads, and puts the plot library beside the code that needs it. The new dist/
- * replaces the old one whole, and only when it compiled, so that a build beside a running test takes
- * no file away from it half-way.
+/** Compiles src/ to dist/, joins the modules that a start loads, and puts the plot library beside
+ * the code that needs it. The new dist/ replaces the old one whole, and only when it compiled, so
+ * that a build beside a running test takes no file away from it half-way.
  * @module */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, readFileSync, renameSync, rmSync } from 'node:fs';

@@ -2,7 +2,6 @@
  *
  * The one place that knows which part talks to which; engine.ts owns the order of life. Clock, disk
  * and the spawning of threads come from outside. @module */
-import { tmpdir } from 'node:os';
 import type { BlockArena } from '../blocks/block-arena.ts';
 import { SpillFile } from '../blocks/spill-file.ts';
 import type { Clock } from '../core/clock.ts';
@@ -131,7 +130,7 @@ interface Base {
 export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts {
   const { options, graph, clock, events, home } = input;
   const { arena, pool, spillDirectory } = input.tasks;
-  const memory = buildMemory(input, arena);
+  const memory = buildMemory(input);
   const witness = new SharedArrayBuffer(8);
   // The three refer to each other; each is used only after all are made.
   const claims: SourceIdClaims = new SourceIdClaims({
@@ -186,23 +185,18 @@ export function buildParts(input: EngineInput, hooks: EngineHooks): EngineParts 
   return { ...parts, state, snapshots, space, times, remembered, slices, held, cleanUp };
 }
 
-function buildMemory({ graph, options, home, events }: EngineInput, arena: BlockArena) {
+function buildMemory({ graph, options, home, events, tasks }: EngineInput): BlockMemory {
   const levels = new Map(
     graph.inputs.map((node) => [node.id, storageLevelOf(node, options.storageLevel)]),
   );
-  return new BlockMemory(arena, {
+  return new BlockMemory(tasks.arena, {
     ...(home === undefined ? {} : { logs: home.logs }),
     lastLsn: home?.lastLsn ?? new Map<string, Lsn>(),
     levelOf: (streamId) => levels.get(streamId) ?? 'memory',
-    spill: new SpillFile(scratchOf({ home }), `${SPILL_PREFIX}${uniqueId()}.blocks`),
+    spill: new SpillFile(tasks.scratch, `${SPILL_PREFIX}${uniqueId()}.blocks`),
     isReadOnce: graph.outputs.length === 1,
     warn: (message) => events.emit({ type: 'warning', message }),
   });
-}
-
-/** Where files go that are worth nothing to another run. */
-function scratchOf({ home }: { readonly home?: Home | undefined }): string {
-  return home?.directory ?? tmpdir();
 }
 
 function buildReceivers(base: Base, claims: SourceIdClaims, witness: SharedArrayBuffer) {

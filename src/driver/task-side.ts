@@ -34,15 +34,17 @@ export interface TaskSide {
   readonly arena: BlockArena;
   /** Whoever holds this closes it. */
   readonly pool: TaskExecutors;
-  /** For shuffle pieces that find no room in the arena; not made yet. */
+  /** As it was given: also for files of the driver. */
+  readonly scratch: string;
+  /** In it, for shuffle pieces that find no room in the arena; not made yet. */
   readonly spillDirectory: string;
 }
 
 export function startTaskSide(input: TaskSideInput): TaskSide {
-  const { graph, module, options, events, crash, spawnTasks } = input;
+  const { graph, module, options, events, crash, spawnTasks, scratch } = input;
   const { newArena = (bytes) => BlockArena.create(bytes), newId = uniqueId } = input;
   const arena = newArena(options.memoryBytes);
-  const spillDirectory = join(input.scratch, `${SPILL_PREFIX}${newId()}`);
+  const spillDirectory = join(scratch, `${SPILL_PREFIX}${newId()}`);
   const data = {
     arena: arena.handle,
     pipeline: module,
@@ -60,5 +62,5 @@ export function startTaskSide(input: TaskSideInput): TaskSide {
         error: error.message,
       }),
   });
-  return { arena, pool, spillDirectory };
+  return { arena, pool, scratch, spillDirectory };
 }

@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { MillraceError } from '../core/errors.ts';
 import type { DiskFile } from './disk.ts';
 import type { Copy } from './mirrored-disk.ts';
+import { ReadMemory } from './read-memory.ts';
 import { shortWrite } from './short-write.ts';
 
 const PIECE_BYTES = 1024 * 1024;
@@ -64,11 +65,13 @@ function isTemporary(file: string): boolean {
 
 class FileCopier {
   readonly #work: CopyWork;
-  readonly #piece = Buffer.alloc(PIECE_BYTES);
-  readonly #other = Buffer.alloc(PIECE_BYTES);
+  readonly #piece: Buffer;
+  readonly #other: Buffer;
 
   constructor(work: CopyWork) {
     this.#work = work;
+    this.#piece = new ReadMemory(work.from.disk).take(PIECE_BYTES);
+    this.#other = new ReadMemory(work.to.disk).take(PIECE_BYTES);
   }
 
   /** A file that the target cannot read is not equal. */

@@ -26,9 +26,6 @@ import type {
 import { diskOver } from './node-disk.ts';
 import type { CallName, CallOf, RunCall } from './system-calls.ts';
 
-/** The window of a scan of a log. */
-const KEPT_BYTES_MAX = 8 * 1024 * 1024;
-
 /** Whose call is under way. */
 interface Waiting {
   readonly path: string;
@@ -43,8 +40,6 @@ export class DiskThread implements OpenedDisk {
   readonly #doorbell = new Int32Array(new SharedArrayBuffer(4));
   readonly #waiting = new Map<number, Waiting>();
   readonly #exited: Promise<void>;
-  /** Memory of the last read, for the next one. */
-  #kept: SharedArrayBuffer | undefined;
   #lastId = 0;
   /** Why no more calls are taken. */
   #ended: string | undefined;
@@ -94,14 +89,9 @@ export class DiskThread implements OpenedDisk {
     target: Uint8Array,
     callFor: (shared: Uint8Array) => DiskRequest['call'],
   ): Promise<unknown> {
-    const { byteLength } = target;
-    const isKeptLargeEnough = (this.#kept?.byteLength ?? 0) >= byteLength;
-    const memory = isKeptLargeEnough ? this.#kept : undefined;
-    if (memory !== undefined) this.#kept = undefined; // another read may come meanwhile
-    const lent = memory ?? new SharedArrayBuffer(byteLength);
-    const count = await this.#request(callFor(new Uint8Array(lent, 0, byteLength)));
+    const lent = new SharedArrayBuffer(target.byteLength);
+    const count = await this.#request(callFor(new Uint8Array(lent)));
     target.set(new Uint8Array(lent, 0, Number(count)));
-    if (lent.byteLength <= KEPT_BYTES_MAX) this.#kept = lent;
     return count;
   }
 

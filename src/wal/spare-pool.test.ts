@@ -142,6 +142,56 @@ describe('freed segments', () => {
   });
 });
 
+describe('a wish for spares', () => {
+  it('is heard in the turn in which a preparation ends', async () => {
+    const spares = pool();
+    expect(await spares.take()).toBe(`${DIRECTORY}/spare-1.tmp`); // waits for the last one made
+    await settle();
+    expect(spares.count).toBe(1);
+  });
+
+  it('is heard while a preparation finds no room: there may be some since', async () => {
+    const real = disk.attach();
+    const roomBytes = [0, 10 * SEGMENT_BYTES];
+    const asked: number[] = [];
+    const spares: SparePool = pool({
+      disk: {
+        ...real,
+        create: (path, mode) => real.create(path, mode),
+        freeBytes: async () => {
+          const free = roomBytes[asked.length] ?? 0;
+          asked.push(free);
+          if (free === 0) spares.prepare(); // as a truncation does
+          return Promise.resolve(free);
+        },
+      },
+    });
+    spares.prepare();
+    await settle();
+    expect(asked).toEqual(roomBytes);
+    expect([spares.count, spares.failure]).toEqual([1, undefined]);
+    expect(clock.pendingMs).toEqual([]);
+    expect(told).toEqual([]);
+  });
+
+  it('leads to one more try each, and then to the wait for room', async () => {
+    const spares = pool();
+    disk.failAll('create', 'ENOSPC');
+    let wishes = 3;
+    disk.watch(({ kind }) => {
+      if (kind !== 'create' || wishes === 0) return;
+      wishes -= 1;
+      spares.prepare();
+      spares.prepare();
+    });
+    spares.prepare();
+    await settle();
+    expect(disk.counts.create).toBe(4);
+    expect(clock.pendingMs).toEqual([1_000]);
+    expect(told).toHaveLength(1);
+  });
+});
+
 describe('a spare that cannot be made', () => {
   it('because writes take less and less than a page is a matter of room', async () => {
     const spares = pool();

@@ -68,7 +68,10 @@ export class SparePool {
   #periodStartMs: number;
   #isClosed = false;
   #isPatient = true;
+  /** Until the turn in which it looks at what is ready for the last time. */
   #preparing: Promise<void> | undefined;
+  /** Calls of `prepare`. */
+  #wishes = 0;
   #failure: Error | undefined;
   #held: Shortage | undefined;
   #retryTimer: Timer | undefined;
@@ -141,15 +144,15 @@ export class SparePool {
     this.#news();
   }
 
-  /** Makes spares in the background until there are enough. Does nothing while it is at it. */
+  /** Makes spares in the background until there are enough. While it is at it, it looks once more
+   * for room when it finds none. */
   prepare(): void {
-    if (this.#isClosed || this.#preparing !== undefined) return;
+    if (this.#isClosed) return;
+    this.#wishes += 1;
+    if (this.#preparing !== undefined) return;
     this.#retryTimer?.cancel();
     this.#retryTimer = undefined;
-    this.#preparing = this.#prepareAll().finally(() => {
-      this.#preparing = undefined;
-      this.#news();
-    });
+    this.#preparing = this.#prepareAll();
   }
 
   /** A spare for the next segment; it is the caller's from now on. Waits while the disk is full.
@@ -239,6 +242,7 @@ export class SparePool {
   }
 
   async #prepareAll(): Promise<void> {
+    const wishesBefore = this.#wishes;
     try {
       await this.removeLeftovers();
       while (!this.#isClosed && this.#ready.length < this.#wanted) {
@@ -249,8 +253,15 @@ export class SparePool {
       this.#retryDelayMs = RETRY_DELAY_MS;
     } catch (thrown) {
       this.#failure = toError(thrown); // told by stats(); the roll that needs a spare tries again
-      if (shortageOf(this.#failure) !== undefined) this.#armRetry();
+      const isFull = shortageOf(this.#failure) !== undefined;
+      const isAskedAgain = this.#wishes > wishesBefore && !this.#isClosed;
+      // A truncation may have made room since it was looked for.
+      if (isFull && isAskedAgain) return this.#prepareAll();
+      if (isFull) this.#armRetry();
     }
+    // Not a turn later: whoever takes the last spare that was made wishes for the next one.
+    this.#preparing = undefined;
+    this.#news();
   }
 
   async #makeSpare(): Promise<string> {

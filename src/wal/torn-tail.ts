@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { present } from '../core/assert.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import type { LogVerdict } from './log-verdict.ts';
+import { ReadMemory } from './read-memory.ts';
 import { parseTornName, tornPath } from './segment-name.ts';
 import { shortWrite } from './short-write.ts';
 
@@ -27,12 +28,13 @@ export async function keepTornTail(disk: Disk, verdict: LogVerdict): Promise<str
   const place = present(verdict.place, 'the place of a torn write');
   const path = tornPath(place.path);
   const partPath = `${path}${PART_SUFFIX}`;
+  const chunk = new ReadMemory(disk).take(CHUNK_BYTES);
   const from = await disk.openForReading(place.path);
   try {
     await disk.unlink(partPath);
     const to = await disk.create(partPath, 'buffered');
     try {
-      await copyTail(from, place.fromBytes, to);
+      await copyTail(from, place.fromBytes, { to, chunk });
       await to.syncAll();
     } catch (thrown) {
       // Best effort, for the room it takes: the next start removes it too.
@@ -51,8 +53,11 @@ export async function keepTornTail(disk: Disk, verdict: LogVerdict): Promise<str
 }
 
 /** Pieces of zeros are held back until something follows them. */
-async function copyTail(from: DiskFile, fromBytes: number, to: DiskFile): Promise<void> {
-  const chunk = Buffer.alloc(CHUNK_BYTES);
+async function copyTail(
+  from: DiskFile,
+  fromBytes: number,
+  { to, chunk }: { readonly to: DiskFile; readonly chunk: Buffer },
+): Promise<void> {
   for (let copied = 0; copied < COPY_BYTES_MAX; copied += CHUNK_BYTES) {
     const piece = chunk.subarray(0, await from.read(chunk, fromBytes + copied));
     if (piece.some((byte) => byte !== 0)) {

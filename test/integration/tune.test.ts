@@ -145,6 +145,16 @@ it('SIGINT ends it with the numbers so far, and leaves nothing behind', async ()
   nothingIsLeft();
 });
 
+it('says early what it waits for when nothing comes', async () => {
+  const run = tune('own.mjs', '--budget', '10m', ...ONE_SETTING);
+  await untilSaid(run, 'no batch has had records of receiverStream-0 yet: waiting up to 13 s more');
+  run.child.kill('SIGINT');
+  const { code, out, err } = await run.ended;
+  expect({ code, out }).toEqual({ code: 130, out: '' });
+  expect(err).toContain('interrupted before the first sample was over: there are no numbers');
+  nothingIsLeft();
+});
+
 it('says all that is wrong with a call, and touches nothing', async () => {
   const { code, out, err } = await tune('made.mjs', '--budget', 'x', '--wat', '--rate', '0').ended;
   expect({ code, out }).toEqual({ code: 64, out: '' });

@@ -49,6 +49,12 @@ export class BenchProgress {
     else this.#io.err(`${text} (${spanText(this.#leftMs())} left)\n`);
   }
 
+  /** Says something at once; at a terminal the bar goes on below it. @param text one line. */
+  note(text: string): void {
+    this.#bar.close();
+    this.#io.err(`${text}\n`);
+  }
+
   /** Everything is done, or given up. */
   close(): void {
     this.#end();

@@ -1,10 +1,11 @@
 /** Where a measurement's report goes: a table or JSON on standard output, and files. @module */
-import { accessSync, constants, existsSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { MillraceError, toError } from '../../core/errors.ts';
 import { recogniseFileSystem } from '../../wal/file-system.ts';
 import type { StatFileSystem } from '../../wal/file-system.ts';
 import type { CliIo } from '../io.ts';
+import { isDirectory, mayAccess } from '../path-access.ts';
 
 export interface ReportFiles {
   /** `-`: standard output, instead of the text. */
@@ -22,7 +23,8 @@ export function fileProblems({ json, html }: ReportFiles): string[] {
     else if (isDirectory(resolve(path))) problems.push(`${flag} ${path} is a directory`);
     else {
       const touched = existsSync(path) ? resolve(path) : folder;
-      if (!isWritable(touched)) problems.push(`${flag} ${path}: ${touched} cannot be written`);
+      if (!mayAccess(touched, 'write'))
+        problems.push(`${flag} ${path}: ${touched} cannot be written`);
     }
   }
   return problems;
@@ -44,19 +46,6 @@ export async function diskProblems(
     `${directory} is on ${type}, behind a network, where a run refuses to put its log: ` +
       'choose a directory on a local disk',
   ];
-}
-
-function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-}
-
-function isWritable(path: string): boolean {
-  try {
-    accessSync(path, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 export interface ReportForms {

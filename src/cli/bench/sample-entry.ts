@@ -9,12 +9,27 @@ export type SampleAnswer<S> =
   | { readonly kind: 'measured'; readonly sample: S }
   | { readonly kind: 'failed'; readonly error: WireError };
 
-/** Call once, when the module of the process is loaded. */
-export function answerTask<T, S>(measure: (task: T) => Promise<S>): void {
+/** Any number of notices, then an answer. */
+export type SampleMessage<S> =
+  | SampleAnswer<S>
+  | {
+      readonly kind: 'notice';
+      /** For the user, one line. */
+      readonly text: string;
+    };
+
+/** Call once, when the module of the process is loaded. @param measure may tell notices. */
+export function answerTask<T, S>(
+  measure: (task: T, tell: (text: string) => void) => Promise<S>,
+): void {
+  const tell = (text: string): void => {
+    process.send?.({ kind: 'notice', text } satisfies SampleMessage<S>);
+  };
+
   for (const name of ['SIGINT', 'SIGHUP']) process.on(name, () => undefined);
   process.on('disconnect', () => process.exit(1));
   process.once('message', (task) => {
-    void answer(() => measure(task as T));
+    void answer(() => measure(task as T, tell));
   });
 }
 

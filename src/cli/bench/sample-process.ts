@@ -4,11 +4,19 @@ import { fork } from 'node:child_process';
 import { systemClock } from '../../core/clock.ts';
 import { MillraceError } from '../../core/errors.ts';
 import { fromWireError } from '../../serde/wire-error.ts';
-import type { SampleAnswer } from './sample-entry.ts';
+import type { SampleAnswer, SampleMessage } from './sample-entry.ts';
 
 const SAID_BYTES_MAX = 4_000;
 
-export interface SampleProcess {
+/** What whoever wants a sample has to do with its process meanwhile. */
+export interface SampleRun {
+  /** Ends the process, and rejects with its reason. */
+  readonly signal: AbortSignal;
+  /** Told what the process has to say to the user before its answer. */
+  readonly onNotice?: (text: string) => void;
+}
+
+export interface SampleProcess extends SampleRun {
   /** A module that calls `answerTask`. */
   readonly entry: URL;
   /** Plain data. */
@@ -17,8 +25,6 @@ export interface SampleProcess {
   readonly temporaryDirectory?: string;
   /** The process is waited for no longer than this. */
   readonly limitMs: number;
-  /** Ends the process, and rejects with its reason. */
-  readonly signal: AbortSignal;
 }
 
 /** @throws {MillraceError} what ended the engine. */
@@ -28,6 +34,7 @@ export async function sampleIn<S>({
   temporaryDirectory,
   limitMs,
   signal,
+  onNotice,
 }: SampleProcess): Promise<S> {
   signal.throwIfAborted();
   const child = fork(entry, [], {
@@ -49,8 +56,10 @@ export async function sampleIn<S>({
   process.prependOnceListener('exit', onExit); // before anyone removes its files
   try {
     await new Promise<void>((resolve) => {
-      child.once('message', (message) => {
-        answer = message as SampleAnswer<S>;
+      child.on('message', (given) => {
+        const message = given as SampleMessage<S>;
+        if (message.kind === 'notice') return onNotice?.(message.text);
+        answer = message;
         kill(); // nothing in it is wanted any more
       });
       child.once('error', (error) => {

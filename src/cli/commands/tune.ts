@@ -2,7 +2,7 @@
  *
  * Everything that could be wrong is looked at before anything is written. While it runs, the
  * process's signals belong to it. @module */
-import { accessSync, constants, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -11,15 +11,17 @@ import type { ResolvedOptions } from '../../core/options.ts';
 import { bundlePipeline } from '../../driver/pipeline-bundle.ts';
 import type { MeasureCall } from '../bench/argument-reader.ts';
 import { readEnvironment } from '../bench/environment.ts';
-import { diskProblems, fileProblems, writeReport } from '../bench/report-files.ts';
+import { diskProblems, fileProblems } from '../bench/report-files.ts';
 import { inScratch } from '../bench/scratch.ts';
 import { loadForTool } from '../check/loaded-pipeline.ts';
 import { nodeDisk } from '../../wal/node-disk.ts';
 import type { CliIo } from '../io.ts';
+import { mayAccess } from '../path-access.ts';
 import { problemsError } from '../problem-list.ts';
+import { failedResultOf } from '../tune/failed-sample.ts';
+import { answerTune } from '../tune/tune-answer.ts';
 import { readTuneArguments } from '../tune/tune-arguments.ts';
 import type { TuneArguments } from '../tune/tune-arguments.ts';
-import { tunePage } from '../tune/tune-page.ts';
 import { planTune } from '../tune/tune-plan.ts';
 import type { TunePlan } from '../tune/tune-plan.ts';
 import type { TuneTask } from '../tune/tune-protocol.ts';
@@ -30,14 +32,14 @@ import { tuneReportOf } from '../tune/tune-report.ts';
 import type { TuneReport } from '../tune/tune-report.ts';
 import { runTune } from '../tune/tune-run.ts';
 import type { TuneRun } from '../tune/tune-run.ts';
-import { tuneText } from '../tune/tune-text.ts';
 import { wrongUse } from '../wrong-use.ts';
 
 /** Directories of runs begin with it. */
 const SCRATCH_PREFIX = '.millrace-tune-';
 
 /** @returns 0; 1 when no setting sustains what was asked for; 130 or 143 after a signal.
- * @throws {MillraceError} OPTIONS_INVALID, DISK_FULL, DISK_FAILED, and what ends an engine. */
+ * @throws {MillraceError} OPTIONS_INVALID, DISK_FULL, DISK_FAILED, and what ends an engine; then
+ *   with the report of the samples before it, if there were any. */
 export async function tune(io: CliIo, call: MeasureCall): Promise<number> {
   const { arguments: given, problems } = readTuneArguments(call);
   if (problems.length > 0) {
@@ -72,28 +74,9 @@ export async function tune(io: CliIo, call: MeasureCall): Promise<number> {
       });
       progress.close();
       const facts = { options, directory, environment };
-      return answer(io, given, { run, report: reportOf(run, plan, { given, ...facts }) });
+      return answerTune(io, given, { run, report: reportOf(run, plan, { given, ...facts }) });
     },
   );
-}
-
-function answer(
-  io: CliIo,
-  given: TuneArguments,
-  { run, report }: { readonly run: TuneRun; readonly report: TuneReport },
-): number {
-  const { interrupted, samples } = run;
-  if (interrupted !== undefined && samples.length === 0) {
-    io.err('millrace: interrupted before the first sample was over: there are no numbers\n');
-    return interrupted.exitCode;
-  }
-  writeReport(io, given, {
-    value: report,
-    text: () => tuneText(report),
-    page: () => tunePage(report),
-  });
-  if (interrupted !== undefined) return interrupted.exitCode;
-  return report.recommendation === null ? 1 : 0;
 }
 
 /** @returns where samples are taken. @throws with all that is wrong with the places. */
@@ -116,17 +99,8 @@ async function checkPlaces(
 function linesProblems(path: string): string[] {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found?.isFile() === true && found.size === 0) return [`--lines: ${path} is empty`];
-  const isReadable = found?.isFile() === true && mayRead(path);
+  const isReadable = found?.isFile() === true && mayAccess(path, 'read');
   return isReadable ? [] : [`--lines: there is no file ${path} that can be read`];
-}
-
-function mayRead(path: string): boolean {
-  try {
-    accessSync(path, constants.R_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** What is given beside the setting. */
@@ -158,8 +132,10 @@ function reportOf(run: TuneRun, plan: TunePlan, facts: ReportFacts): TuneReport 
   return tuneReportOf({
     samples: run.samples,
     standings: run.standings,
+    times: plan.times,
     usedMs: run.usedMs,
     isInterrupted: run.interrupted !== undefined,
+    failedSample: run.failed === undefined ? null : failedResultOf(run.failed),
     pipeline: options.name,
     directory,
     durability: options.durability,

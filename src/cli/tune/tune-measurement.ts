@@ -17,22 +17,24 @@ import { LATENCY_BOUNDS_MS } from '../../wal/latency-window.ts';
 import type { ReceiverExecutorStats } from '../../workers/protocol.ts';
 import { machineCpuMs } from '../bench/environment.ts';
 import { quantile } from '../bench/statistics.ts';
+import { awaitFirstRecords } from './first-records.ts';
 import { ACK_CHANNEL, DROPPED_CHANNEL } from './tune-protocol.ts';
 import type { AckMessage, Dropped, TuneTask } from './tune-protocol.ts';
 import { speedAndDelay } from './tune-sample.ts';
 import type { DoneBatch, SpeedAndDelay, TuneLoad, TuneSample } from './tune-sample.ts';
 
 const POLL_MS = 20;
-/** Until the first batch with records is done, beside two batch intervals: a source that gives
- * nothing for so long is absent. */
-const FIRST_RECORDS_MS = 15_000;
 /** For batches that take long. */
 const PATIENCE_MS = 60_000;
 const ACK_ANSWER_MS = 1_000;
 
-/** @throws {MillraceError} what ended the engine; RECEIVER_FAILED when the source gave nothing. */
-export async function measureSetting(task: TuneTask): Promise<TuneSample> {
-  const measurement = new Measurement(task);
+/** @param tell says something to the user, meanwhile.
+ * @throws {MillraceError} what ended the engine; RECEIVER_FAILED when the source gave nothing. */
+export async function measureSetting(
+  task: TuneTask,
+  tell: (text: string) => void,
+): Promise<TuneSample> {
+  const measurement = new Measurement(task, tell);
   try {
     return await measurement.run();
   } finally {
@@ -53,6 +55,7 @@ interface TuneMoment {
 
 class Measurement {
   readonly #task: TuneTask;
+  readonly #tell: (text: string) => void;
   readonly #channel = new BroadcastChannel(ACK_CHANNEL);
   readonly #batches: DoneBatch[] = [];
   #ackMs: number[] = [];
@@ -64,8 +67,9 @@ class Measurement {
   #receiverError: string | undefined;
   #context: StreamingContext | undefined;
 
-  constructor(task: TuneTask) {
+  constructor(task: TuneTask, tell: (text: string) => void) {
     this.#task = task;
+    this.#tell = tell;
     subscribe(DROPPED_CHANNEL, this.#onDropped);
     this.#channel.onmessage = (event: unknown) => {
       const { data } = event as { readonly data: AckMessage };
@@ -76,12 +80,15 @@ class Measurement {
   }
 
   async run(): Promise<TuneSample> {
-    const { warmUpMs, wantedRate, isSourceEndless, setting } = this.#task;
+    const { warmUpMs, wantedRate, isSourceEndless } = this.#task;
     const context = await this.#start();
-    const firstMs = FIRST_RECORDS_MS + 2 * setting.batchIntervalMs;
-    await this.#until(() => this.#batches.some(hasRecords), firstMs);
-    if (!this.#batches.some(hasRecords))
-      throw nothingCame(firstMs, this.#receiverError, this.#task);
+    await awaitFirstRecords({
+      task: this.#task,
+      hasCome: () => this.#batches.some(hasRecords),
+      until: (isSo, limitMs) => this.#until(isSo, limitMs),
+      receiverError: () => this.#receiverError,
+      tell: this.#tell,
+    });
     await this.#pass(warmUpMs);
     this.#post({ kind: 'begin' });
     const from = await momentOf(context, this.#droppedCount);
@@ -282,19 +289,6 @@ function engineCpuMs(): number {
 
 function failed(code: 'RECEIVER_FAILED' | 'DISK_FULL', message: string): MillraceError {
   return new MillraceError(code, message);
-}
-
-function nothingCame(
-  waitedMs: number,
-  receiverError: string | undefined,
-  { takesLines }: TuneTask,
-): MillraceError {
-  const why = receiverError === undefined ? '' : ` (a receiver said: ${receiverError})`;
-  return failed(
-    'RECEIVER_FAILED',
-    `no record came within ${waitedMs / 1_000} s${why}: let the source send while this ` +
-      `runs${takesLines ? ', or give --lines FILE, whose lines take its place' : ''}`,
-  );
 }
 
 function hasEnded({ takesLines }: TuneTask): MillraceError {

@@ -5,7 +5,15 @@ import type { PipelineContext } from '../../dstream/pipeline-context.ts';
 import { buildGraph, definePipeline } from '../../dstream/pipeline.ts';
 import { sqliteSink } from '../../sinks/sqlite-sink.ts';
 import { readTuneArguments } from './tune-arguments.ts';
-import { expectedMs, measureMsOf, planTune, slideBatchesOf, timesOf } from './tune-plan.ts';
+import {
+  expectedMs,
+  measureMsOf,
+  planTune,
+  slideBatchesOf,
+  timesOf,
+  unfilledOf,
+  warmUpMsOf,
+} from './tune-plan.ts';
 import type { TunePlan } from './tune-plan.ts';
 
 type Build = (ssc: PipelineContext) => void;
@@ -67,6 +75,11 @@ describe('the settings', () => {
   });
 });
 
+it('knows the inputs that have receivers: those are waited for', () => {
+  const two: Build = (ssc) => ssc.generatorStream().union(ssc.textFileStream('dir')).print();
+  expect(plan(two).inputIds).toEqual(['generatorStream-0']);
+});
+
 it('knows when lines could stand in for the inputs', () => {
   expect(plan(MADE).takesLines).toBe(true);
   const mixed: Build = (ssc) => ssc.generatorStream().union(ssc.textFileStream('dir')).print();
@@ -97,6 +110,28 @@ it('has samples in which each window slides often enough to compare', () => {
   const long: Build = (ssc) => ssc.generatorStream().window('2m', '1m').print();
   expect(slideBatchesOf(plan(long).times, first)).toBe(1); // would take minutes each
   expect(slideBatchesOf(plan(MADE).times, first)).toBe(1);
+});
+
+it('has samples that wait until windows are full, where the budget allows it', () => {
+  const windowed: Build = (ssc) =>
+    ssc
+      .generatorStream()
+      .window('4s', '1s')
+      .map((line): [string, number] => [line, 1])
+      .reduceByKeyAndWindow((a, b) => a + b, '3s', '1s')
+      .print();
+  const { times, first, settings } = plan(windowed, { options: { batchInterval: '500ms' } });
+  const [fastest] = settings;
+  expect(fastest?.batchIntervalMs).toBe(200);
+  // The first record is in the window of the window for so long.
+  expect(times.fillMs).toBe(6_000);
+  expect(warmUpMsOf(times, first)).toBe(6_000);
+  expect(unfilledOf(times, first)).toBeNull();
+  const short = plan(windowed, { given: { budget: '119s' } });
+  expect(warmUpMsOf(short.times, { ...first, batchIntervalMs: 200 })).toBeLessThan(1_000);
+  expect(unfilledOf(short.times, first)).toMatchObject({ windowMs: 6_000, budgetMs: 120_000 });
+  expect(plan(MADE).times).toMatchObject({ warmUpMs: 1_000, fillMs: 0 });
+  expect(unfilledOf(plan(MADE).times, first)).toBeNull();
 });
 
 it('refuses to let a sample take a table that belongs to one checkpoint directory', () => {

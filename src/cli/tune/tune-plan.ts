@@ -2,7 +2,7 @@
  * samples are, what stands in for inputs and outputs. Pure. @module */
 import { MillraceError, toError } from '../../core/errors.ts';
 import type { ResolvedOptions } from '../../core/options.ts';
-import type { Graph } from '../../dstream/graph.ts';
+import type { Graph, GraphNode } from '../../dstream/graph.ts';
 import { inputOptions } from '../../dstream/input-options.ts';
 import { StreamTimes } from '../../dstream/stream-times.ts';
 import { belongsToOneDirectory } from '../../sinks/table-target.ts';
@@ -21,6 +21,8 @@ export interface TunePlan {
   readonly axes: Axes;
   /** Of the graph, over all inputs. */
   readonly receivers: number;
+  /** Of the inputs with receivers. */
+  readonly inputIds: readonly string[];
   readonly isSourceEndless: boolean;
   /** `--lines` is not given, and could stand in for the inputs. */
   readonly takesLines: boolean;
@@ -29,11 +31,22 @@ export interface TunePlan {
 }
 
 export interface SampleTimes {
+  /** The least; long batch intervals take longer. */
   readonly warmUpMs: number;
   /** The least; long batch intervals take longer. */
   readonly measureMs: number;
   /** The longest slide of a window that fits into a sample; 0 without. */
   readonly slideMs: number;
+  /** From the first record until all windows are full; 0 without. */
+  readonly fillMs: number;
+}
+
+/** Windows that no sample has waited for. */
+export interface UnfilledWindows {
+  readonly windowMs: number;
+  readonly warmUpMs: number;
+  /** From this budget on samples wait until they are full; whole minutes. */
+  readonly budgetMs: number;
 }
 
 export interface PlanInput {
@@ -82,9 +95,10 @@ export function planTune({ given, graph, options, cores, linesFile }: PlanInput)
   }
   if (problems.length > 0) throw problemsError(problems);
   const isSourceEndless = isEndless(graph, options, linesFile !== undefined);
-  const times = timesOf(given.budgetMs, slideOf(graph, Math.min(...axes.batchIntervalsMs)));
+  const times = timesOf(given.budgetMs, windowTimesOf(graph, Math.min(...axes.batchIntervalsMs)));
   const inputs = {
     receivers,
+    inputIds: receivingInputs(graph).map(({ id }) => id),
     isSourceEndless,
     takesLines: linesFile === undefined && takesLines(graph.nodes),
   };
@@ -132,10 +146,14 @@ function receiversOf(graph: Graph): number {
   return graph.inputs.reduce((sum, node) => sum + inputOptions(node).receivers, 0);
 }
 
+function receivingInputs(graph: Graph): GraphNode[] {
+  return graph.inputs.filter((node) => inputOptions(node).receivers > 0);
+}
+
 /** What a run takes without any flag. */
 function ownSetting(graph: Graph, options: ResolvedOptions): Setting {
   const { blockIntervalMs, batchIntervalMs, executors } = options;
-  const inputs = graph.inputs.filter((node) => inputOptions(node).receivers > 0).length;
+  const inputs = receivingInputs(graph).length;
   const usual = Math.max(1, Math.min(inputs, RECEIVER_EXECUTORS_DEFAULT_MAX));
   const receiverExecutors = options.receiverExecutors ?? usual;
   return { blockIntervalMs, batchIntervalMs, executors, receiverExecutors };
@@ -209,17 +227,39 @@ const START_AND_END_MS = 1_500;
 const SLIDES_MEASURED = 3;
 /** Longer ones are not waited for. */
 const SLIDE_MS_MAX = 5_000;
+/** Of the budget, for one warm-up: until windows are full, if that leaves time for samples. */
+const FILL_SHARE = 0.05;
+const MINUTE_MS = 60_000;
 
-/** Shorter with a shorter budget, so that there are enough of them. */
-export function timesOf(budgetMs: number, slideMs: number = 0): SampleTimes {
+type WindowTimes = Pick<SampleTimes, 'slideMs' | 'fillMs'>;
+const NO_WINDOWS: WindowTimes = { slideMs: 0, fillMs: 0 };
+
+/** Shorter with a shorter budget, so that there are enough of them. A window that cannot be full
+ * in time makes no warm-up longer: half of it would cost samples and be as wrong. */
+export function timesOf(budgetMs: number, windows: WindowTimes = NO_WINDOWS): SampleTimes {
   const scale = Math.max(0.2, Math.min(2, budgetMs / USUAL_BUDGET_MS));
-  return { warmUpMs: WARM_UP_MS * scale, measureMs: MEASURE_MS * scale, slideMs };
+  const fillMs = windows.fillMs <= FILL_SHARE * budgetMs ? windows.fillMs : 0;
+  const warmUpMs = Math.max(WARM_UP_MS * scale, fillMs);
+  return { warmUpMs, measureMs: MEASURE_MS * scale, ...windows };
 }
 
-/** The longest, which slides mostly are multiples of. @param batchIntervalMs fits the windows. */
-function slideOf(graph: Graph, batchIntervalMs: number): number {
-  const { longSlidesMs } = new StreamTimes(graph.nodes, batchIntervalMs);
-  return Math.max(0, ...longSlidesMs.filter((slideMs) => slideMs <= SLIDE_MS_MAX));
+/** The longest slide, which the others mostly divide, and how far windows of windows look back.
+ * @param batchIntervalMs fits the windows. */
+function windowTimesOf(graph: Graph, batchIntervalMs: number): WindowTimes {
+  const { longSlidesMs, reachMs } = new StreamTimes(graph.nodes, batchIntervalMs);
+  return {
+    slideMs: Math.max(0, ...longSlidesMs.filter((slideMs) => slideMs <= SLIDE_MS_MAX)),
+    fillMs: reachMs === 0 ? 0 : reachMs + batchIntervalMs,
+  };
+}
+
+/** @returns the windows that are still filling when a sample of this setting is measured. */
+export function unfilledOf(times: SampleTimes, setting: Setting): UnfilledWindows | null {
+  const { fillMs } = times;
+  const warmUpMs = warmUpMsOf(times, setting);
+  if (fillMs <= warmUpMs) return null;
+  const budgetMs = Math.ceil(fillMs / FILL_SHARE / MINUTE_MS) * MINUTE_MS;
+  return { windowMs: fillMs, warmUpMs, budgetMs };
 }
 
 /** After so many batches windows have the same work again. */
@@ -227,7 +267,7 @@ export function slideBatchesOf({ slideMs }: SampleTimes, { batchIntervalMs }: Se
   return Math.max(1, Math.round(slideMs / batchIntervalMs));
 }
 
-/** Of one sample: until code is compiled, and backpressure knows its rate. */
+/** Of one sample: until code is compiled, backpressure knows its rate, and windows are full. */
 export function warmUpMsOf({ warmUpMs }: SampleTimes, { batchIntervalMs }: Setting): number {
   return Math.max(warmUpMs, BATCHES_BEFORE * batchIntervalMs);
 }

@@ -29,6 +29,8 @@ export interface TuneTask {
   readonly options: Omit<RunOptions, 'signal' | 'printLine' | 'onEvent'>;
   /** Over all inputs. */
   readonly receivers: number;
+  /** Of the inputs with receivers. */
+  readonly inputIds: readonly string[];
   readonly isSourceEndless: boolean;
   /** After so many batches windows have the same work again; 1 without slides. */
   readonly slideBatches: number;

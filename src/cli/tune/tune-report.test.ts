@@ -1,98 +1,19 @@
 /** From samples to words: what is recommended, how sure that is, what is said against it. */
 import { describe, expect, it } from 'vitest';
-import type { Setting } from './setting.ts';
-import { Standings } from './standings.ts';
+import {
+  FAST,
+  IDLE,
+  SLOW,
+  held,
+  reportOf,
+  sampleOf,
+  taken,
+} from '../../../test/support/tune-reports.ts';
 import { curvesOf } from './tune-page-script.ts';
 import { tunePage } from './tune-page.ts';
-import { tuneReportOf } from './tune-report.ts';
-import type { TuneReport } from './tune-report.ts';
-import type { TakenSample } from './tune-run.ts';
+import { timesOf } from './tune-plan.ts';
 import { isSourceBound, outcomeOf, speedAndDelay } from './tune-sample.ts';
-import type { TuneLoad, TuneSample } from './tune-sample.ts';
 import { adviceLines, tuneDoubts, tuneText } from './tune-text.ts';
-
-const FAST: Setting = {
-  blockIntervalMs: 50,
-  batchIntervalMs: 200,
-  receiverExecutors: 1,
-  executors: 2,
-};
-const SLOW: Setting = { ...FAST, batchIntervalMs: 1_000 };
-const IDLE: TuneLoad = { tasks: 0.1, receiver: 0.1, disk: 0.1, driver: 0.1, cores: 0.1 };
-
-function sampleOf(part: Partial<TuneSample>): TuneSample {
-  return {
-    recordsPerSecond: 1_000,
-    cpuNsPerRecord: 1,
-    growth: 'bounded',
-    latencyMs: { p50: 150, max: 300 },
-    schedulingDelayMs: 5,
-    processingMs: 20,
-    batchCount: 9,
-    outputRecordsPerSecond: 1,
-    load: { ...IDLE, tasks: 0.9 },
-    isSourceEndless: true,
-    engineCores: 1,
-    otherCores: 0,
-    ...part,
-  };
-}
-
-function taken(setting: Setting, part: Partial<TuneSample>): TakenSample {
-  const sample = sampleOf(part);
-  const { wantedRate } = sample;
-  return { trial: { setting, ...(wantedRate === undefined ? {} : { wantedRate }) }, sample };
-}
-
-function reportOf(samples: readonly TakenSample[], part: Partial<TuneReport> = {}): TuneReport {
-  const standings = new Standings(part.wantedRate ?? undefined);
-  for (const { trial, sample } of samples) standings.note(trial, outcomeOf(sample));
-  return tuneReportOf({
-    samples,
-    standings,
-    pipeline: 'counts',
-    directory: '/d',
-    durability: 'sync',
-    environment: {
-      cpu: 'c',
-      cores: 2,
-      memoryGiB: 1,
-      kernel: 'k',
-      node: 'n',
-      fileSystem: 'ext4',
-      load: 0,
-      date: '2026-11-22',
-    },
-    budgetMs: 60_000,
-    usedMs: 50_000,
-    isInterrupted: false,
-    wantedRate: null,
-    axes: {
-      blockIntervalsMs: [50],
-      batchIntervalsMs: [200, 1_000],
-      receiverExecutors: [1],
-      executors: [2],
-    },
-    hasLines: false,
-    takesLines: true,
-    hasOutputs: false,
-    leavesOutMirror: false,
-    leavesOutQuarantine: false,
-    ownSetting: SLOW,
-    settingCount: 2,
-    ...part,
-  });
-}
-
-function held(setting: Setting, rate: number, count: number): TakenSample[] {
-  return Array.from({ length: count }, (_, index) =>
-    taken(setting, {
-      wantedRate: rate,
-      recordsPerSecond: rate,
-      latencyMs: { p50: 150 + index, max: 300 },
-    }),
-  );
-}
 
 describe('a recommendation', () => {
   const samples = [
@@ -137,6 +58,22 @@ describe('a recommendation', () => {
     const close = reportOf([taken(FAST, {}), ...held(FAST, 900, 3), ...held(SLOW, 890, 3)]);
     expect(close.recommendation).toMatchObject({ isSure: false, rivals: [SLOW] });
     expect(adviceLines(close).join(' ')).toContain('overlap with them (batch 1s');
+  });
+
+  it('is not sure while windows were still filling', () => {
+    const whole = [taken(FAST, {}), ...held(FAST, 900, 3), taken(SLOW, { recordsPerSecond: 400 })];
+    const times = (fillMs: number) => timesOf(120_000, { slideMs: 0, fillMs });
+    const full = reportOf(whole, { times: times(6_000) });
+    expect(full.recommendation).toMatchObject({ isSure: true, unfilledWindows: null });
+    const report = reportOf(whole, { times: times(90_000) });
+    expect(report.recommendation).toMatchObject({
+      isSure: false,
+      unfilledWindows: { windowMs: 90_000, warmUpMs: 1_000, budgetMs: 30 * 60_000 },
+    });
+    const advice = adviceLines(report).join(' ');
+    expect(advice).toContain('its windows, which reach back 1 m 30 s, were still filling');
+    expect(advice).toContain('samples are measured after 1 s');
+    expect(advice).toContain('from --budget 30m on');
   });
 
   it('is not sure while a neighbour was not tried', () => {
@@ -188,6 +125,39 @@ it('says what was left out and what disturbed', () => {
   for (const part of ['interrupted', 'Lines of', 'mirrorDir', 'quarantineDir', 'Something else']) {
     expect(doubts).toContain(part);
   }
+});
+
+describe('a sample that failed', () => {
+  const failedSample = {
+    number: 7,
+    setting: SLOW,
+    wantedRate: 900,
+    code: 'RECEIVER_FAILED',
+    message: 'no record came\nand more',
+  } as const;
+  const samples = [taken(FAST, {}), ...held(FAST, 900, 3), taken(SLOW, { recordsPerSecond: 400 })];
+
+  it('is told with its setting and its cause, beside the numbers before it', () => {
+    const report = reportOf(samples, { failedSample });
+    expect(report.recommendation).toMatchObject({ setting: FAST, isSure: true });
+    expect(tuneText(report).replaceAll(/\s+/g, ' ')).toContain(
+      '- Sample 7 (batch 1s, block 50ms, 1 receiving, 2 running tasks, 900 records/s) failed ' +
+        'and ended the run: no record came (RECEIVER_FAILED). These are the numbers of the',
+    );
+    expect(report.failedSample?.message).toContain('and more');
+  });
+
+  it('lets nobody be sure of its own setting', () => {
+    const report = reportOf(samples, { failedSample: { ...failedSample, setting: FAST } });
+    expect(report.recommendation).toMatchObject({ setting: FAST, isSure: false });
+    expect(adviceLines(report).join(' ')).toContain('a sample of it failed');
+  });
+
+  it('is why nothing was found, where nothing was', () => {
+    const growing = taken(FAST, { growth: 'growing' });
+    const report = reportOf([growing], { failedSample });
+    expect(adviceLines(report).join(' ')).toContain('A sample failed before it could tell.');
+  });
 });
 
 describe('the source is the bound', () => {

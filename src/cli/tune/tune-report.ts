@@ -3,9 +3,12 @@
 import type { Environment } from '../bench/environment.ts';
 import { spreadOf } from '../bench/statistics.ts';
 import type { Spread } from '../bench/statistics.ts';
+import type { FailedSampleResult } from './failed-sample.ts';
 import { SettingSpace, flagsText, optionsText, settingText, settingsOf } from './setting.ts';
 import type { Axes, Setting } from './setting.ts';
 import type { Choice, Standings } from './standings.ts';
+import { unfilledOf } from './tune-plan.ts';
+import type { SampleTimes, UnfilledWindows } from './tune-plan.ts';
 import type { TakenSample } from './tune-run.ts';
 import { busiest, outcomeOf } from './tune-sample.ts';
 import type { TuneLoad, TuneSample } from './tune-sample.ts';
@@ -39,8 +42,12 @@ export interface Recommendation {
   readonly recordsPerSecond: number;
   readonly latencyMs: { readonly p50: Spread; readonly max: Spread };
   readonly repetitions: number;
-  /** Enough repetitions, all neighbours tried, and no other setting that could be as good. */
+  /** Enough repetitions, all neighbours tried, no other setting that could be as good, no sample
+   * of it that failed, and windows that were full. */
   readonly isSure: boolean;
+  /** Windows that were still filling when its samples were measured: a batch will have more to do
+   * than was seen. `null`: they were full, or there are none. */
+  readonly unfilledWindows: UnfilledWindows | null;
   /** Settings whose samples overlap with its own. */
   readonly rivals: readonly Setting[];
   /** `source-bound`: the source gave no more, the engine could take more. `unchecked`: full speed,
@@ -69,6 +76,8 @@ export interface TuneReport {
   readonly budgetMs: number;
   readonly usedMs: number;
   readonly isInterrupted: boolean;
+  /** The sample whose failure has ended the run; `null`: none. It is not among the samples. */
+  readonly failedSample: FailedSampleResult | null;
   /** `null`: the highest rate was looked for. */
   readonly wantedRate: number | null;
   readonly axes: Axes;
@@ -97,22 +106,31 @@ export interface Found extends Omit<
 > {
   readonly samples: readonly TakenSample[];
   readonly standings: Standings;
+  readonly times: SampleTimes;
 }
 
 const REPETITIONS_MIN = 3;
 
-export function tuneReportOf({ samples, standings, ...rest }: Found): TuneReport {
+export function tuneReportOf({ samples, standings, times, ...rest }: Found): TuneReport {
   const settings = standings.ranked().map((setting) => resultOf(setting, samples));
   const choice = standings.choice();
-  const { axes } = rest;
+  const { axes, failedSample } = rest;
   return {
     format: 'millrace-tune',
     version: 1,
     ...rest,
     sampleCount: samples.length,
     settings,
-    recommendation: choice === undefined ? null : recommend(choice, standings, { settings, axes }),
+    recommendation:
+      choice === undefined
+        ? null
+        : recommend(choice, standings, { settings, axes, failedSample, times }),
   };
+}
+
+/** Whether it was this setting whose sample failed. */
+export function isOf(failed: FailedSampleResult | null, setting: Setting): boolean {
+  return failed !== null && settingText(failed.setting) === settingText(setting);
 }
 
 function resultOf(setting: Setting, samples: readonly TakenSample[]): SettingResult {
@@ -150,10 +168,12 @@ function rateResult(samples: readonly TuneSample[]): RateResult {
   };
 }
 
+type RecommendFacts = Pick<TuneReport, 'settings' | 'axes' | 'failedSample'> & Pick<Found, 'times'>;
+
 function recommend(
   choice: Choice,
   standings: Standings,
-  { settings, axes }: Pick<TuneReport, 'settings' | 'axes'>,
+  { settings, axes, failedSample, times }: RecommendFacts,
 ): Recommendation | null {
   const { setting, rate, outcomes, kind } = choice;
   const rates = settings.find((result) => result.setting === setting)?.rates ?? [];
@@ -165,13 +185,16 @@ function recommend(
   const space = new SettingSpace(settingsOf(axes));
   const neighbours = space.neighbours(space.nearest(setting));
   const untriedNeighbours = neighbours.filter((each) => !standings.isTried(each)).length;
-  const isTold = outcomes.length >= REPETITIONS_MIN && kind !== 'unchecked';
+  const unfilledWindows = unfilledOf(times, setting);
+  const isWhole = !isOf(failedSample, setting) && unfilledWindows === null;
+  const isTold = outcomes.length >= REPETITIONS_MIN && kind !== 'unchecked' && isWhole;
   return {
     setting,
     recordsPerSecond: rate,
     latencyMs: atRate.latencyMs,
     repetitions: outcomes.length,
     isSure: isTold && rivals.length === 0 && untriedNeighbours === 0,
+    unfilledWindows,
     rivals: rivals.map((rival) => rival.setting),
     kind,
     untriedNeighbours,

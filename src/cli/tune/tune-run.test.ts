@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ManualClock } from '../../../test/support/manual-clock.ts';
+import { MillraceError } from '../../core/errors.ts';
 import { BenchProgress } from '../bench/bench-progress.ts';
 import { Interrupted } from '../bench/scratch.ts';
 import { settingsOf } from './setting.ts';
@@ -42,13 +43,16 @@ afterEach(() => rmSync(scratch, { recursive: true, force: true }));
 interface Given {
   readonly hasCheckpoint?: boolean;
   readonly onSample?: (task: TuneTask, index: number) => void;
+  /** Said by the process of the first sample. */
+  readonly notice?: string;
 }
 
-async function trial({ hasCheckpoint = true, onSample }: Given = {}) {
+async function trial({ hasCheckpoint = true, onSample, notice }: Given = {}) {
+  const said: string[] = [];
   const clock = new ManualClock();
   const io = {
     out: () => undefined,
-    err: () => undefined,
+    err: (text: string) => void said.push(text),
     isOutTerminal: false,
     isErrTerminal: false,
     hasColor: false,
@@ -65,10 +69,11 @@ async function trial({ hasCheckpoint = true, onSample }: Given = {}) {
       first,
       axes: AXES,
       receivers: 3,
+      inputIds: ['lines'],
       isSourceEndless: true,
       takesLines: true,
       replacements: { dropsOutputs: true, linesFile: '/lines' },
-      times: { warmUpMs: 1_000, measureMs: 1_500, slideMs: 0 },
+      times: { warmUpMs: 1_000, measureMs: 1_500, slideMs: 0, fillMs: 0 },
     },
     budgetMs: 60_000,
     wantedRate: undefined,
@@ -80,7 +85,8 @@ async function trial({ hasCheckpoint = true, onSample }: Given = {}) {
     signal: new AbortController().signal,
     world: {
       clock,
-      sample: (task) => {
+      sample: (task, { onNotice }) => {
+        if (tasks.length === 0 && notice !== undefined) onNotice?.(notice);
         onSample?.(task, tasks.length);
         tasks.push(task);
         clock.advance(TOOK_MS);
@@ -89,7 +95,7 @@ async function trial({ hasCheckpoint = true, onSample }: Given = {}) {
     },
   }).finally(() => progress.close());
   const outcome = await run.catch((error: unknown) => error as Error);
-  return { outcome, tasks };
+  return { outcome, tasks, said };
 }
 
 it('takes each sample in a directory of its own, which is gone before the next', async () => {
@@ -119,6 +125,7 @@ it('tells each process the setting, the rate, and what stands in for what', asyn
   const { tasks } = await trial();
   expect(tasks[0]).toMatchObject({
     receivers: 3,
+    inputIds: ['lines'],
     hasAckTimes: true,
     options: { durability: 'flush' },
     initialRate: 20_000,
@@ -129,6 +136,12 @@ it('tells each process the setting, the rate, and what stands in for what', asyn
   expect(module).toContain('"dropsOutputs":true,"linesFile":"/lines"');
 });
 
+it('hands on what the process of a sample has to say, behind what the sample is', async () => {
+  const { said } = await trial({ notice: 'nothing comes' });
+  expect(said[0]).toMatch(/^1: batch 200ms/);
+  expect(said[1]).toBe('nothing comes\n');
+});
+
 it('ends with what was measured so far when a signal comes', async () => {
   const { outcome } = await trial({
     onSample: (_task, index) => {
@@ -137,6 +150,20 @@ it('ends with what was measured so far when a signal comes', async () => {
   });
   expect(outcome).toMatchObject({ interrupted: { exitCode: 130 } });
   expect('samples' in outcome && outcome.samples).toHaveLength(3);
+  expect(existsSync(join(scratch, 'sample'))).toBe(false);
+});
+
+it('ends with what was measured so far when a sample fails, and says which', async () => {
+  const error = new MillraceError('RECEIVER_FAILED', 'no record came');
+  const { outcome, tasks } = await trial({
+    onSample: (_task, index) => {
+      if (index === 2) throw error;
+    },
+  });
+  expect(tasks).toHaveLength(2);
+  expect(outcome).toMatchObject({ interrupted: undefined, failed: { number: 3, error } });
+  expect('samples' in outcome && outcome.samples).toHaveLength(2);
+  expect('standings' in outcome && outcome.standings.count).toBe(2);
   expect(existsSync(join(scratch, 'sample'))).toBe(false);
 });
 

@@ -3,11 +3,14 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../core/clock.ts';
+import { toError } from '../../core/errors.ts';
 import { threadEntry } from '../../core/thread-entry.ts';
 import type { BenchProgress } from '../bench/bench-progress.ts';
+import type { SampleRun } from '../bench/sample-process.ts';
 import { Interrupted } from '../bench/scratch.ts';
+import { trialText } from './failed-sample.ts';
+import type { FailedSample } from './failed-sample.ts';
 import { measuredModuleText } from './measured-pipeline.ts';
-import { settingText } from './setting.ts';
 import type { Standings, Trial } from './standings.ts';
 import { expectedMs, measureMsOf, slideBatchesOf, warmUpMsOf } from './tune-plan.ts';
 import type { TunePlan } from './tune-plan.ts';
@@ -19,7 +22,7 @@ import { TuneSearch } from './tune-search.ts';
 /** What a run needs of the world; tests hand in others. */
 export interface TuneWorld {
   readonly clock: Clock;
-  readonly sample: (task: TuneTask, signal: AbortSignal) => Promise<TuneSample>;
+  readonly sample: (task: TuneTask, run: SampleRun) => Promise<TuneSample>;
 }
 
 export interface TuneRunInput {
@@ -51,9 +54,11 @@ export interface TuneRun {
   readonly usedMs: number;
   /** A signal has ended it. */
   readonly interrupted: Interrupted | undefined;
+  /** A sample that failed has ended it: the one after the last of `samples`. */
+  readonly failed: FailedSample | undefined;
 }
 
-/** @throws {MillraceError} what has failed in a sample. */
+/** @throws {MillraceError} what has failed in the first sample: then there are no numbers. */
 export async function runTune(input: TuneRunInput): Promise<TuneRun> {
   const { plan, budgetMs, wantedRate, world, signal, progress, scratch } = input;
   const search = new TuneSearch({
@@ -68,29 +73,32 @@ export async function runTune(input: TuneRunInput): Promise<TuneRun> {
   const usedMs = (): number => world.clock.monotonicMs() - startedMs;
   const pipeline = writeModule(input);
   let interrupted: Interrupted | undefined;
+  let failed: FailedSample | undefined;
   for (;;) {
     const beganMs = usedMs();
     const trial = search.next(beganMs);
     if (trial === undefined) break;
-    const text = `${samples.length + 1}: ${trialText(trial)}`;
+    const number = samples.length + 1;
+    const text = `${number}: ${trialText(trial)}`;
     progress.begin({ text, expectedMs: expectedMs(plan.times, trial) });
     const directory = join(scratch, 'sample');
     mkdirSync(directory);
     try {
       const fastest = search.standings.fastest();
       const task = taskOf(trial, { ...input, pipeline, directory, fastest });
-      const sample = await world.sample(task, signal);
+      const sample = await world.sample(task, { signal, onNotice: (text) => progress.note(text) });
       samples.push({ trial, sample });
       search.note(trial, outcomeOf(sample), usedMs() - beganMs);
     } catch (error) {
-      if (!(error instanceof Interrupted)) throw error;
-      interrupted = error;
+      if (error instanceof Interrupted) interrupted = error;
+      else if (samples.length === 0) throw error;
+      else failed = { number, trial, error: toError(error) };
       break;
     } finally {
       rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
     }
   }
-  return { samples, standings: search.standings, usedMs: usedMs(), interrupted };
+  return { samples, standings: search.standings, usedMs: usedMs(), interrupted, failed };
 }
 
 /** Of all samples: what is made of it is made once. @returns its path. */
@@ -125,6 +133,7 @@ function taskOf({ setting, wantedRate }: Trial, input: TaskInput): TuneTask {
     checkpointDir: hasCheckpoint ? join(directory, 'home') : false,
     options,
     receivers: plan.receivers,
+    inputIds: plan.inputIds,
     isSourceEndless: plan.isSourceEndless,
     takesLines: plan.takesLines,
     slideBatches: slideBatchesOf(plan.times, setting),
@@ -132,10 +141,4 @@ function taskOf({ setting, wantedRate }: Trial, input: TaskInput): TuneTask {
     warmUpMs: warmUpMsOf(plan.times, setting),
     measureMs: measureMsOf(plan.times, setting),
   };
-}
-
-function trialText({ setting, wantedRate }: Trial): string {
-  const rate =
-    wantedRate === undefined ? 'full speed' : `${wantedRate.toLocaleString('en-US')} records/s`;
-  return `${settingText(setting)}, ${rate}`;
 }

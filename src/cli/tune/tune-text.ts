@@ -3,7 +3,11 @@
 import { environmentText } from '../bench/environment.ts';
 import { msText, spanText } from '../bench/ms-text.ts';
 import { spreadText, table, wrapped } from '../bench/text-table.ts';
+import { trialText } from './failed-sample.ts';
+import type { FailedSampleResult } from './failed-sample.ts';
 import { durationText, settingText } from './setting.ts';
+import type { UnfilledWindows } from './tune-plan.ts';
+import { isOf } from './tune-report.ts';
 import { BOUND_SHARE } from './tune-sample.ts';
 import type { TuneLoad } from './tune-sample.ts';
 import type { RateResult, Recommendation, SettingResult, TuneReport } from './tune-report.ts';
@@ -57,7 +61,7 @@ export function adviceLines(report: TuneReport): string[] {
     `  ${recommendation.flags}`,
     `  { ${recommendation.options} }`,
     '',
-    ...wrapped(sureText(recommendation)),
+    ...wrapped(sureText(report, recommendation)),
     ...wrapped(boundText(report, recommendation)),
   ];
 }
@@ -80,8 +84,9 @@ function headline({ pipeline }: TuneReport, recommendation: Recommendation): str
 
 const SAMPLES_MIN = 3;
 
-function sureText(recommendation: Recommendation): string {
-  const { isSure, repetitions, rivals, untriedNeighbours, latencyMs } = recommendation;
+function sureText({ failedSample }: TuneReport, recommendation: Recommendation): string {
+  const { isSure, repetitions, rivals, untriedNeighbours, latencyMs, unfilledWindows } =
+    recommendation;
   const { min, median, max } = latencyMs.p50;
   const times =
     `${repetitions} ${repetitions === 1 ? 'sample' : 'samples'} at this rate, latency ` +
@@ -95,8 +100,19 @@ function sureText(recommendation: Recommendation): string {
     ...(rivals.length > 0 ? [`the samples of others overlap with them (${names})`] : []),
     ...(untriedNeighbours > 0 ? [`${untriedNeighbours} of its neighbours were not tried`] : []),
     ...(recommendation.kind === 'unchecked' ? ['it was not checked at a fixed rate'] : []),
+    ...(isOf(failedSample, recommendation.setting) ? ['a sample of it failed'] : []),
+    ...(unfilledWindows === null ? [] : [unfilledText(unfilledWindows)]),
   ];
   return `Not sure: ${times}; ${reasons.join('; ')}. A longer --budget tells more.`;
+}
+
+/** The rate may be too high then, and the latency too low. */
+function unfilledText({ windowMs, warmUpMs, budgetMs }: UnfilledWindows): string {
+  return (
+    `its windows, which reach back ${spanText(windowMs)}, were still filling: samples are ` +
+    `measured after ${spanText(warmUpMs)}, and batches of full windows have more to do (from ` +
+    `--budget ${budgetMs / 60_000}m on samples wait for them)`
+  );
 }
 
 const BOUNDS: Readonly<Record<keyof TuneLoad, string>> = {
@@ -141,8 +157,10 @@ function nearestText({ settings, wantedRate }: TuneReport): string {
 }
 
 /** What may find one after all. */
-function furtherText({ settings, settingCount, wantedRate, isInterrupted }: TuneReport): string {
+function furtherText(report: TuneReport): string {
+  const { settings, settingCount, wantedRate, isInterrupted, failedSample } = report;
   if (isInterrupted) return 'It was interrupted before it could tell.';
+  if (failedSample !== null) return 'A sample failed before it could tell.';
   const tried = `${settings.length} of ${settingCount} settings were tried`;
   if (wantedRate !== null) {
     return `${tried}: ask for a lower --rate, or give a longer --budget to try more.`;
@@ -216,17 +234,18 @@ export function tuneDoubts(report: TuneReport): string[] {
     doubts.push('The directory is memory, not a disk: give --dir on the disk that will be used.');
   }
   doubts.push(
-    'Samples are seconds long: what grows over hours (keyed state, windows that fill, a disk ' +
-      'that slows down) was not seen. Leave room above the rate that you need.',
+    'Samples are seconds long: what grows over hours (keyed state, longer windows, a disk that ' +
+      ' slows down) was not seen. Leave room above the rate that you need.',
   );
   return doubts;
 }
 
 function scopeDoubts(report: TuneReport): string[] {
   const { hasOutputs, hasLines, leavesOutMirror, leavesOutQuarantine } = report;
-  const { isInterrupted, ownSetting, recommendation } = report;
+  const { isInterrupted, failedSample, ownSetting, recommendation } = report;
   const doubts: string[] = [];
   if (isInterrupted) doubts.push('It was interrupted: these are the numbers so far.');
+  if (failedSample !== null) doubts.push(failureText(failedSample));
   if (!hasOutputs) {
     doubts.push(
       'Outputs were not measured: records that reached them were counted and dropped. With ' +
@@ -252,6 +271,17 @@ function scopeDoubts(report: TuneReport): string[] {
     );
   }
   return doubts;
+}
+
+/** The whole message, with what a process said before it died, is in the JSON. */
+function failureText({ number, setting, wantedRate, code, message }: FailedSampleResult): string {
+  const of = wantedRate === null ? { setting } : { setting, wantedRate };
+  const [firstLine] = message.split('\n');
+  const why = code === null ? firstLine : `${firstLine} (${code})`;
+  return (
+    `Sample ${number} (${trialText(of)}) failed and ended the run: ${why}. These are the numbers ` +
+    'of the samples before it.'
+  );
 }
 
 function rateText(rate: number): string {
