@@ -8,6 +8,7 @@ import {
   sourceId,
   viewOf,
 } from '../../test/support/block-samples.ts';
+import { withoutWaiting } from '../../test/support/without-waiting.ts';
 import type { BlockInfo, PositionRange, PositionValue } from '../blocks/block-ref.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { BatchTimeMs, BlockId, Lsn } from '../core/ids.ts';
@@ -173,7 +174,7 @@ describe('a block with a source id', () => {
   it('is refused while another block with it is on its way', async () => {
     const { log, tracker } = setUp();
     const outcome = tracker.add(first);
-    expect(await tracker.add(second)).toEqual(refused('key k came before'));
+    expect(await withoutWaiting(tracker.add(second))).toEqual(refused('key k came before'));
     log.sync();
     await outcome;
     expect(log.payloads).toHaveLength(1);
@@ -182,7 +183,7 @@ describe('a block with a source id', () => {
   it('is refused when the id is registered', async () => {
     const { log, tracker, register } = setUp();
     await register(first);
-    expect(await tracker.add(second)).toEqual(refused('key k came before'));
+    expect(await withoutWaiting(tracker.add(second))).toEqual(refused('key k came before'));
     expect(log.payloads).toHaveLength(1);
     expect(tracker.knownSourceId(LINES, 'k')).toMatchObject({ digest: 'd', recordCount: 1 });
     expect(tracker.knownSourceId(LINES, 'j')).toBeUndefined();
@@ -197,7 +198,7 @@ describe('a block with a source id', () => {
   it('leaves nothing behind when it is refused', async () => {
     const { tracker, register } = setUp();
     await register(first);
-    await tracker.add(second);
+    await withoutWaiting(tracker.add(second));
     await register(blockOf(1, { sourceIds: [sourceId('j')] }));
   });
 });
@@ -213,7 +214,8 @@ describe('a block with positions', () => {
     log.sync(1);
     await outcomes[0];
     // The first is registered now, and must not hide that the others are under way.
-    expect(await tracker.add(blockOf(3, at(range(5, 6))))).toEqual(refused('is at ten'));
+    const fourth = tracker.add(blockOf(3, at(range(5, 6))));
+    expect(await withoutWaiting(fourth)).toEqual(refused('is at ten'));
     log.sync();
     expect(await Promise.all(outcomes)).toEqual(Array(3).fill({ kind: 'added' }));
     expect(state.positions.get(LINES)?.get('')).toBe('ten');
@@ -227,14 +229,18 @@ describe('a block with positions', () => {
   ])('is refused when it leaves %s', async (_name, next) => {
     const { tracker, register } = setUp();
     await register(blockOf(0, at(range(null, 5))));
-    expect(await tracker.add(blockOf(1, at(next)))).toEqual(refused("partition '', which is at 5"));
+    expect(await withoutWaiting(tracker.add(blockOf(1, at(next))))).toEqual(
+      refused("partition '', which is at 5"),
+    );
   });
 
   it('is judged partition by partition', async () => {
     const { state, tracker, register } = setUp();
     await register(blockOf(0, at(range(null, 5, 'a'), range(null, 0, 'b'))));
     const half = blockOf(1, at(range(5, 6, 'a'), range(null, 1, 'b')));
-    expect(await tracker.add(half)).toEqual(refused("partition 'b', which is at 0"));
+    expect(await withoutWaiting(tracker.add(half))).toEqual(
+      refused("partition 'b', which is at 0"),
+    );
     await register(blockOf(1, at(range(5, 6, 'a'), range(0, 1, 'b'))));
     expect(Object.fromEntries(state.positions.get(LINES) ?? [])).toEqual({ a: 6, b: 1 });
   });
@@ -253,14 +259,16 @@ describe('a block of an earlier life', () => {
 
   it('is refused', async () => {
     const { log, tracker } = setUp(isCurrent);
-    expect(await tracker.add(blockOf(0))).toEqual(refused('earlier life'));
+    expect(await withoutWaiting(tracker.add(blockOf(0)))).toEqual(refused('earlier life'));
     expect(log.payloads).toHaveLength(0);
   });
 
   it('is refused, and not called added, when the new life has registered blocks', async () => {
     const { state, tracker, register } = setUp(isCurrent);
     await register(blockOf(0, { n: 2 }));
-    expect(await tracker.add(blockOf(7, { n: 1 }))).toEqual(refused('earlier life'));
+    expect(await withoutWaiting(tracker.add(blockOf(7, { n: 1 })))).toEqual(
+      refused('earlier life'),
+    );
     expect(queued(state)).toEqual(['lines/0/1.2/0']);
   });
 });

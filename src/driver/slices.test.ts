@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { batchOf } from '../../test/support/block-samples.ts';
 import { InlineBatches } from '../../test/support/inline-batches.ts';
 import { settle } from '../../test/support/receiver-side.ts';
+import { withoutWaiting } from '../../test/support/without-waiting.ts';
 
 type Build = ConstructorParameters<typeof InlineBatches>[0];
 
@@ -293,8 +294,8 @@ describe('while it reads', () => {
     await settle();
     const begun = batches.pool.specs.length;
     batches.slices.end();
-    await expect(reading).rejects.toMatchObject(ended);
-    await expect(waiting).rejects.toMatchObject(ended);
+    await expect(withoutWaiting(reading)).rejects.toMatchObject(ended);
+    await expect(withoutWaiting(waiting)).rejects.toMatchObject(ended);
     const stopped = batches.scheduler.stop();
     open();
     await stopped;

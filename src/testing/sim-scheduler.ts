@@ -70,7 +70,7 @@ export class SimScheduler {
   /** Steps so far. */
   stepCount = 0;
   #nowMs = 0;
-  #ready: Lane[] = [];
+  readonly #ready: Lane[] = [];
   /** By time; of one time, in the order in which they were set. */
   readonly #alarms: Alarm[] = [];
   #current: SimThread | undefined;
@@ -110,7 +110,7 @@ export class SimScheduler {
 
   /** Takes everything from a lane. */
   empty(lane: Lane): readonly SimEvent[] {
-    if (lane.events.length > 0) this.#ready = this.#ready.filter((each) => each !== lane);
+    if (lane.events.length > 0) this.#ready.splice(this.#ready.indexOf(lane), 1);
     return lane.events.splice(0);
   }
 
@@ -156,7 +156,7 @@ export class SimScheduler {
       this.#happen(alarm.thread, alarm.label, alarm.callback);
     } else {
       const event = lane.events.shift();
-      if (lane.events.length === 0) this.#ready = this.#ready.filter((each) => each !== lane);
+      if (lane.events.length === 0) this.#ready.splice(this.#ready.indexOf(lane), 1);
       if (event !== undefined && lane.thread.isAlive) {
         this.#happen(lane.thread, `${lane.name}: ${event.label}`, event.act);
       }

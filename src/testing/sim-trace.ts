@@ -6,16 +6,10 @@ const KEPT = 400;
 
 export class SimTrace {
   readonly #last: (readonly [atMs: number, label: string])[] = [];
-  readonly #hashes = new Map<string, number>();
   #hash = 0;
 
   add(atMs: number, label: string): void {
-    let hash = this.#hashes.get(label);
-    if (hash === undefined) {
-      hash = hashOf(label);
-      this.#hashes.set(label, hash);
-    }
-    this.#hash = (Math.imul(this.#hash ^ hash, 0x0100_0193) + atMs) | 0;
+    this.#hash = (Math.imul(this.#hash ^ hashOf(label), 0x0100_0193) + atMs) | 0;
     this.#last.push([atMs, label]);
     if (this.#last.length > 2 * KEPT) this.#last.splice(0, KEPT);
   }

@@ -28,7 +28,8 @@ export class SimTree {
   /** @throws ENOTDIR when a part of the path in front of the last is a file. */
   find(path: string): SimEntry | undefined {
     let entry: SimEntry | undefined = this.#root;
-    for (const name of partsOf(path)) {
+    for (const name of path.split('/')) {
+      if (name === '') continue;
       if (entry === undefined) return undefined;
       if (entry instanceof SimInode) throw simError('ENOTDIR', 'open', path);
       entry = entry.current.get(name);

@@ -54,6 +54,8 @@ export class Lane {
   readonly #runner = new CatcherRunner(this.#directory, this.#env);
   /** Files that were written since vitest was last told. */
   readonly #changed = new Set<string>();
+  /** What is in dist/ was made of the files as they are. */
+  #isBuilt = false;
 
   constructor() {
     for (const path of COPIED) {
@@ -105,6 +107,7 @@ export class Lane {
   #write(path: string, content: string): void {
     writeFileSync(join(this.#directory, path), content);
     this.#changed.add(path);
+    this.#isBuilt = false;
   }
 
   async #runBroken(catcher: Catcher): Promise<CatcherReport> {
@@ -118,9 +121,10 @@ export class Lane {
     options: Pick<CatcherOrder, 'test' | 'testLimitMs'>,
   ): Promise<CatcherReport> {
     const project = catchers[0]?.project ?? 'unit';
-    if (BUILT.has(project)) {
+    if (BUILT.has(project) && !this.#isBuilt) {
       const build = await this.#build();
-      if (build.code !== 0) {
+      this.#isBuilt = build.code === 0;
+      if (!this.#isBuilt) {
         return { outcomes: [], errors: [`no build: ${build.said}`], loaded: [] };
       }
     }

@@ -18,6 +18,18 @@ const LONGEST: readonly string[] = [
   'sim/wal-durability',
   'sim/wal-durability-more',
   'sim/windows',
+  'integration/docs',
+  'integration/wal-tools',
+  'integration/damage',
+  'integration/check-command',
+  'integration/hygiene',
+  'integration/tarball',
+  'integration/life',
+  'crash/random-kills',
+  'crash/two-copies',
+  'crash/bad-endings',
+  'faults/one-owner',
+  'faults/errno-injection',
 ];
 
 function rankOf({ moduleId }: TestSpecification): number {
