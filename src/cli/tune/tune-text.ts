@@ -235,7 +235,7 @@ export function tuneDoubts(report: TuneReport): string[] {
   }
   doubts.push(
     'Samples are seconds long: what grows over hours (keyed state, longer windows, a disk that ' +
-      ' slows down) was not seen. Leave room above the rate that you need.',
+      'slows down) was not seen. Leave room above the rate that you need.',
   );
   return doubts;
 }
