@@ -11,7 +11,8 @@ export type SummedPipeline = 'count' | 'filter-count' | 'word-count';
 /** What a pipeline's results add up to. */
 export type Sums = Readonly<Record<string, number>>;
 
-/** Of the first `count` records of an input. @returns `selected` lines, or `words` and their `weighted` sum. */
+/** Of the first `count` records of an input.
+ * @returns `selected` lines, or `words` and their `weighted` sum. */
 export function expectedSums(
   pipeline: SummedPipeline,
   count: number,

@@ -5,7 +5,6 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
-import java.util.stream.LongStream;
 import org.apache.spark.SparkConf;
 import org.apache.spark.storage.StorageLevel;
 import org.apache.spark.streaming.Durations;
@@ -149,13 +148,16 @@ public final class SparkPeer {
     long limitMs = System.currentTimeMillis() + Work.DRAIN_MS_MAX;
     while (counted.get() < madeInAll() && System.currentTimeMillis() < limitMs) Thread.sleep(5);
     String sums = isWordCount ? "\"words\":%d,\"weighted\":%d" : "\"selected\":%d";
-    List<Long> fed = LongStream.range(0, RECEIVERS).map(index -> made.get((int) index)).boxed().toList();
+    List<Long> fed = new ArrayList<>();
+    for (int index = 0; index < RECEIVERS; index++) fed.add(made.get(index));
     Work.answer(records, seconds, fed, sums.formatted(total.get(), weighted.get()));
     Runtime.getRuntime().halt(0); // a graceful end takes seconds and changes nothing
   }
 
   private static long madeInAll() {
-    return LongStream.range(0, RECEIVERS).map(index -> made.get((int) index)).sum();
+    long sum = 0;
+    for (int index = 0; index < RECEIVERS; index++) sum += made.get(index);
+    return sum;
   }
 
   private static JavaStreamingContext open(String directory, boolean hasLog) {
