@@ -74,6 +74,16 @@ describe('the end of a pool', () => {
   });
 });
 
+it('touches no file when it is closed, whoever still wishes for a spare', async () => {
+  const leftover = `${DIRECTORY}/spare-1.tmp`;
+  await (await disk.create(leftover, 'buffered')).close();
+  const spares = pool({ leftovers: [leftover], firstNumber: 2 });
+  await spares.close(false);
+  spares.prepare();
+  await settle();
+  expect(await disk.list(DIRECTORY)).toEqual(['spare-1.tmp']);
+});
+
 describe('freed segments', () => {
   const SPARES_MIN = 2;
 
