@@ -13,7 +13,6 @@ import { join } from 'node:path';
 import { MillraceError } from '../core/errors.ts';
 import type { DiskFile } from './disk.ts';
 import type { Copy } from './mirrored-disk.ts';
-import { ReadMemory } from './read-memory.ts';
 import { shortWrite } from './short-write.ts';
 
 const PIECE_BYTES = 1024 * 1024;
@@ -65,13 +64,13 @@ function isTemporary(file: string): boolean {
 
 class FileCopier {
   readonly #work: CopyWork;
-  readonly #piece: Buffer;
-  readonly #other: Buffer;
+  readonly #piece: Uint8Array;
+  readonly #other: Uint8Array;
 
   constructor(work: CopyWork) {
     this.#work = work;
-    this.#piece = new ReadMemory(work.from.disk).take(PIECE_BYTES);
-    this.#other = new ReadMemory(work.to.disk).take(PIECE_BYTES);
+    this.#piece = work.from.disk.allocateAligned(PIECE_BYTES);
+    this.#other = work.to.disk.allocateAligned(PIECE_BYTES);
   }
 
   /** A file that the target cannot read is not equal. */
@@ -104,7 +103,7 @@ class FileCopier {
     for (let at = 0; ; at += PIECE_BYTES) {
       const wanted = this.#piece.subarray(0, await source.read(this.#piece, at));
       const found = this.#other.subarray(0, await target.read(this.#other, at));
-      if (!wanted.equals(found)) return false;
+      if (Buffer.compare(wanted, found) !== 0) return false;
       if (wanted.byteLength < PIECE_BYTES) return true;
     }
   }

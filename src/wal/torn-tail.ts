@@ -8,7 +8,6 @@ import { dirname, join } from 'node:path';
 import { present } from '../core/assert.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import type { LogVerdict } from './log-verdict.ts';
-import { ReadMemory } from './read-memory.ts';
 import { parseTornName, tornPath } from './segment-name.ts';
 import { shortWrite } from './short-write.ts';
 
@@ -28,7 +27,7 @@ export async function keepTornTail(disk: Disk, verdict: LogVerdict): Promise<str
   const place = present(verdict.place, 'the place of a torn write');
   const path = tornPath(place.path);
   const partPath = `${path}${PART_SUFFIX}`;
-  const chunk = new ReadMemory(disk).take(CHUNK_BYTES);
+  const chunk = disk.allocateAligned(CHUNK_BYTES);
   const from = await disk.openForReading(place.path);
   try {
     await disk.unlink(partPath);
@@ -56,7 +55,7 @@ export async function keepTornTail(disk: Disk, verdict: LogVerdict): Promise<str
 async function copyTail(
   from: DiskFile,
   fromBytes: number,
-  { to, chunk }: { readonly to: DiskFile; readonly chunk: Buffer },
+  { to, chunk }: { readonly to: DiskFile; readonly chunk: Uint8Array },
 ): Promise<void> {
   for (let copied = 0; copied < COPY_BYTES_MAX; copied += CHUNK_BYTES) {
     const piece = chunk.subarray(0, await from.read(chunk, fromBytes + copied));
