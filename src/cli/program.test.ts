@@ -1,7 +1,7 @@
 /** @module */
 import { expect, it } from 'vitest';
+import { recordedIo } from '../../test/support/recorded-io.ts';
 import { describeFlags } from '../core/options.ts';
-import type { CliIo } from './io.ts';
 import { createProgram, exitCodeOfCommander } from './program.ts';
 import { readRunFlags } from './run-flags.ts';
 import type { RunFlags } from './run-flags.ts';
@@ -16,17 +16,9 @@ interface Outcome {
 
 /** @param line arguments, separated by spaces. */
 async function call(line: string): Promise<Outcome> {
-  let [out, err] = ['', ''];
+  const { io, said } = recordedIo();
   let operands: readonly string[] = [];
   let flags: RunFlags | undefined;
-  const io: CliIo = {
-    out: (text) => (out += text),
-    err: (text) => (err += text),
-    isOutTerminal: false,
-    isErrTerminal: false,
-    hasColor: false,
-    columns: () => 80,
-  };
   const program = createProgram({
     io,
     version: '1.2.3',
@@ -43,7 +35,7 @@ async function call(line: string): Promise<Outcome> {
   } catch (error) {
     exitCode = exitCodeOfCommander(error);
   }
-  return { out, err, exitCode, operands, flags };
+  return { out: said.out.join(''), err: said.err.join(''), exitCode, operands, flags };
 }
 
 it('prints version and help on standard output', async () => {

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { MemoryDisk } from '../../test/support/memory-disk.ts';
-import { withoutWaiting } from '../../test/support/without-waiting.ts';
+import { settle, withoutWaiting } from '../../test/support/without-waiting.ts';
 import type { Lsn } from '../core/ids.ts';
 import type { Disk } from './disk.ts';
 import { scanLog } from './log-scan.ts';
@@ -42,11 +42,6 @@ async function open(options: Partial<WalOptions> = {}): Promise<WriteAheadLog> {
   });
   await settle();
   return log;
-}
-
-/** Lets all work that needs no timer come to its end. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** A record of one page, header included. */

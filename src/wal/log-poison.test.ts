@@ -3,6 +3,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { MemoryDisk } from '../../test/support/memory-disk.ts';
+import { settle } from '../../test/support/without-waiting.ts';
 import type { MillraceError } from '../core/errors.ts';
 import type { Lsn } from '../core/ids.ts';
 import { scanLog } from './log-scan.ts';
@@ -39,11 +40,6 @@ async function open(): Promise<WriteAheadLog> {
   });
   await settle();
   return log;
-}
-
-/** Lets all work that needs no timer come to its end. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Appends records of one page each. */

@@ -3,6 +3,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { MemoryDisk } from '../../test/support/memory-disk.ts';
+import { settle } from '../../test/support/without-waiting.ts';
 import type { Disk } from './disk.ts';
 import type { Shortage } from './shortage.ts';
 import { SparePool } from './spare-pool.ts';
@@ -37,11 +38,6 @@ function pool(options: Partial<SparePoolOptions> = {}): SparePool {
     leftovers: [],
     ...options,
   });
-}
-
-/** Lets all work that needs no timer come to its end. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
 describe('the end of a pool', () => {

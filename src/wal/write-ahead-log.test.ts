@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { MemoryDisk } from '../../test/support/memory-disk.ts';
+import { settle } from '../../test/support/without-waiting.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { Lsn } from '../core/ids.ts';
 import { crc32 } from '../serde/crc32.ts';
@@ -50,11 +51,6 @@ async function payloads(): Promise<string[]> {
     found.push(`${record.lsn}:${payload.toString('latin1').slice(0, 8)}`);
   });
   return found;
-}
-
-/** Lets all work that needs no timer come to its end. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ManualClock } from '../../../test/support/manual-clock.ts';
+import { recordedIo } from '../../../test/support/recorded-io.ts';
 import { LATENCY_BOUNDS_MS } from '../../wal/latency-window.ts';
 import { BenchProgress } from './bench-progress.ts';
 import { runBench } from './bench-run.ts';
@@ -48,15 +49,7 @@ interface Trial {
 async function trial({ isTerminal = false, budgetMs, tookMs = 5_000, ...rest }: Trial) {
   const clock = new ManualClock();
   const order: string[] = [];
-  let err = '';
-  const io = {
-    out: () => undefined,
-    err: (text: string) => void (err += text),
-    isOutTerminal: false,
-    isErrTerminal: isTerminal,
-    hasColor: false,
-    columns: () => 80,
-  };
+  const { io, said } = recordedIo(isTerminal);
   const plan = planRun(CELLS, { isSmoke: false, seconds: 2, repetitions: 3, budgetMs });
   if (typeof plan === 'string') throw new Error(plan);
   const progress = new BenchProgress(io, clock, { name: 'bench', totalMs: plan.expectedMs });
@@ -85,7 +78,7 @@ async function trial({ isTerminal = false, budgetMs, tookMs = 5_000, ...rest }: 
     },
   }).finally(() => progress.close());
   const outcome = await run.catch((error: unknown) => error as Error);
-  return { outcome, order, err, pendingMs: clock.pendingMs };
+  return { outcome, order, err: said.err.join(''), pendingMs: clock.pendingMs };
 }
 
 it('goes over all cells, every second one backwards, each in a directory of its own', async () => {

@@ -2,29 +2,22 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { CliIo } from '../io.ts';
+import { recordedIo } from '../../../test/support/recorded-io.ts';
 import { inScratch } from './scratch.ts';
 import type { ScratchRun } from './scratch.ts';
 
 let directory: string;
-let said: string;
-const io: CliIo = {
-  out: () => undefined,
-  err: (text) => void (said += text),
-  isOutTerminal: false,
-  isErrTerminal: false,
-  hasColor: false,
-  columns: () => 80,
-};
+let recorded: ReturnType<typeof recordedIo>;
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'millrace-scratch-'));
-  said = '';
+  recorded = recordedIo();
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 function run(use: (run: ScratchRun) => Promise<number>): Promise<number> {
-  return inScratch(io, { directory, prefix: '.run-', name: 'test', totalMs: 1_000 }, use);
+  const order = { directory, prefix: '.run-', name: 'test', totalMs: 1_000 };
+  return inScratch(recorded.io, order, use);
 }
 
 it.each([
@@ -47,7 +40,9 @@ it.each([
 it('tells of what a killed run has left, and leaves it alone', async () => {
   writeFileSync(join(directory, '.run-old'), '');
   expect(await run(() => Promise.resolve(0))).toBe(0);
-  expect(said).toContain(`${join(directory, '.run-old')} belongs to another run`);
+  expect(recorded.said.err.join('')).toContain(
+    `${join(directory, '.run-old')} belongs to another run`,
+  );
   expect(readdirSync(directory)).toEqual(['.run-old']);
 });
 

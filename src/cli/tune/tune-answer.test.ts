@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { recordedIo } from '../../../test/support/recorded-io.ts';
 import { FAST, held, reportOf, taken } from '../../../test/support/tune-reports.ts';
 import { MillraceError } from '../../core/errors.ts';
 import { Interrupted } from '../bench/scratch.ts';
@@ -26,22 +27,15 @@ function answered(
   run: Partial<TuneOutcome['run']>,
   report: TuneReport,
 ): { readonly out: string; readonly err: string; readonly end: unknown } {
-  let [out, err] = ['', ''];
-  const io = {
-    out: (text: string) => void (out += text),
-    err: (text: string) => void (err += text),
-    isOutTerminal: false,
-    isErrTerminal: false,
-    hasColor: false,
-    columns: () => 80,
-  };
+  const { io, said } = recordedIo();
   const whole = { samples: SAMPLES, interrupted: undefined, failed: undefined, ...run };
+  let end: unknown;
   try {
-    const end = answerTune(io, { json, html: undefined }, { run: whole, report });
-    return { out, err, end };
+    end = answerTune(io, { json, html: undefined }, { run: whole, report });
   } catch (error) {
-    return { out, err, end: error };
+    end = error;
   }
+  return { out: said.out.join(''), err: said.err.join(''), end };
 }
 
 describe('a sample that fails', () => {

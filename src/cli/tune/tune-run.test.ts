@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ManualClock } from '../../../test/support/manual-clock.ts';
+import { recordedIo } from '../../../test/support/recorded-io.ts';
+import { sampleOf } from '../../../test/support/tune-reports.ts';
 import { MillraceError } from '../../core/errors.ts';
 import { BenchProgress } from '../bench/bench-progress.ts';
 import { Interrupted } from '../bench/scratch.ts';
@@ -10,22 +12,8 @@ import { settingsOf } from './setting.ts';
 import type { TuneTask } from './tune-protocol.ts';
 import { runTune } from './tune-run.ts';
 import type { TuneRun } from './tune-run.ts';
-import type { TuneSample } from './tune-sample.ts';
 
-const SAMPLE: TuneSample = {
-  recordsPerSecond: 100_000,
-  cpuNsPerRecord: 1,
-  growth: 'bounded',
-  latencyMs: { p50: 150, max: 300 },
-  schedulingDelayMs: 5,
-  processingMs: 20,
-  batchCount: 9,
-  outputRecordsPerSecond: 1,
-  load: { tasks: 0.9, receiver: 0.1, disk: 0.1, driver: 0.1, cores: 0.1 },
-  isSourceEndless: true,
-  engineCores: 1,
-  otherCores: 0,
-};
+const SAMPLE = sampleOf({ recordsPerSecond: 100_000 });
 const AXES = {
   blockIntervalsMs: [50],
   batchIntervalsMs: [200],
@@ -48,16 +36,8 @@ interface Given {
 }
 
 async function trial({ hasCheckpoint = true, onSample, notice }: Given = {}) {
-  const said: string[] = [];
   const clock = new ManualClock();
-  const io = {
-    out: () => undefined,
-    err: (text: string) => void said.push(text),
-    isOutTerminal: false,
-    isErrTerminal: false,
-    hasColor: false,
-    columns: () => 80,
-  };
+  const { io, said } = recordedIo();
   const settings = settingsOf(AXES);
   const [first] = settings;
   if (first === undefined) throw new Error('there is no setting');
@@ -95,7 +75,7 @@ async function trial({ hasCheckpoint = true, onSample, notice }: Given = {}) {
     },
   }).finally(() => progress.close());
   const outcome = await run.catch((error: unknown) => error as Error);
-  return { outcome, tasks, said };
+  return { outcome, tasks, said: said.err };
 }
 
 it('takes each sample in a directory of its own, which is gone before the next', async () => {
